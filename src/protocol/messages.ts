@@ -1,0 +1,117 @@
+/**
+ * What is said over a WebSocket session, as one discriminated union per direction. On the wire each
+ * message is one binary frame: a 4-byte little-endian header length, a JSON header in the form of
+ * an Open Inference Protocol request or response, then the raw tensors (see `frame.ts`).
+ */
+import type { Codec, PhaseTensors, Span } from '../core/span.ts';
+import type { WireError } from '../errors.ts';
+
+export const PROTOCOL_VERSION = 1;
+
+/**
+ * Opens request `id` on the endpoint: run blocks `[span.from, span.to)` on what crosses at
+ * `span.from`. When the span reaches the model's end and the loop's start lies in it or at its
+ * start, the endpoint runs the whole loop and streams `tokens`. When it starts inside a loop stage,
+ * `init` and the first `step` ride in this message and later ones follow as `step`.
+ */
+export interface StartMessage {
+  readonly type: 'start';
+  /** Chosen by the client, unique on its connection. */
+  readonly id: number;
+  readonly model: string;
+  readonly span: Span;
+  readonly tensors: PhaseTensors;
+  /** Of `tensors`, and wanted for tensors that come back. */
+  readonly codec: Codec;
+  readonly maxTokens: number;
+  /** Tokens already known, replayed before going on: how a lost endpoint's work is taken over. */
+  readonly prefix: readonly number[];
+}
+
+export interface StepMessage {
+  readonly type: 'step';
+  readonly id: number;
+  /** 0-based index of the token that this step yields. */
+  readonly step: number;
+  readonly tensors: PhaseTensors;
+}
+
+/** Drops the request and its state; also after `done` it is harmless. */
+export interface CancelMessage {
+  readonly type: 'cancel';
+  readonly id: number;
+}
+
+export interface PingMessage {
+  readonly type: 'ping';
+  readonly id: number;
+  /** Bytes to send back, for a bandwidth probe; bounded by `MAX_PROBE_BYTES`. */
+  readonly replyBytes: number;
+  /** Bytes of padding sent up with the ping. */
+  readonly padding: Uint8Array;
+}
+
+export type ClientMessage = StartMessage | StepMessage | CancelMessage | PingMessage;
+
+/** Endpoint times of one request or step, all in ms. */
+export interface EndpointTiming {
+  /** Waiting for a turn. */
+  readonly queueMs: number;
+  /** Inside the runtime. */
+  readonly computeMs: number;
+}
+
+export interface HelloMessage {
+  readonly type: 'hello';
+  readonly protocol: number;
+  readonly models: readonly string[];
+}
+
+export interface TokensMessage {
+  readonly type: 'tokens';
+  readonly id: number;
+  /** Index of the first of `tokens` in the generated sequence. */
+  readonly step: number;
+  readonly tokens: readonly number[];
+  readonly timing: EndpointTiming;
+}
+
+/** A span that ends before the model's end: what crosses there. */
+export interface OutputMessage {
+  readonly type: 'output';
+  readonly id: number;
+  readonly step: number;
+  readonly tensors: PhaseTensors;
+  readonly timing: EndpointTiming;
+}
+
+export interface DoneMessage {
+  readonly type: 'done';
+  readonly id: number;
+  readonly reason: 'eos' | 'max-tokens' | 'cancelled' | 'output';
+  /** Totals of the whole request. */
+  readonly timing: EndpointTiming;
+  /** Runtime ms by segment and phase, e.g. `{"0:0-7:once": 12.5}`. */
+  readonly segments: Readonly<Record<string, number>>;
+}
+
+export interface ErrorMessage {
+  readonly type: 'error';
+  /** -1 when the fault belongs to the connection and not to a request. */
+  readonly id: number;
+  readonly error: WireError;
+}
+
+export interface PongMessage {
+  readonly type: 'pong';
+  readonly id: number;
+  readonly padding: Uint8Array;
+}
+
+export type ServerMessage =
+  | HelloMessage
+  | TokensMessage
+  | OutputMessage
+  | DoneMessage
+  | ErrorMessage
+  | PongMessage;

@@ -1,0 +1,60 @@
+/**
+ * The seam between what is computed and where: a runner holds the sessions and the state of one place
+ * (the browser's worker, the endpoint). Everything above speaks this interface; implementations share
+ * one conformance suite.
+ */
+import type { Phase, Segment } from '../core/span.ts';
+import type { TensorMap } from '../core/tensor.ts';
+
+/** onnxruntime's names. `cpu` is native, the others are the browser's. */
+export type ExecutionProvider = 'wasm' | 'webgpu' | 'cpu';
+
+/** Names one state (positions and KV cache of the blocks held here). */
+export type StateId = number;
+
+export interface RunRequest {
+  readonly segment: Segment;
+  readonly phase: Phase;
+  /** Everything that the segment's graph reads and that is neither weight nor state. */
+  readonly feeds: TensorMap;
+  /** Required for `init` and `step`: where state is read from and written to. */
+  readonly state?: StateId;
+  /** Outputs to return, by name in the graph; state outputs never leave the runner this way. */
+  readonly fetches: readonly string[];
+}
+
+export interface RunResult {
+  readonly outputs: TensorMap;
+  /** Milliseconds inside the runtime, without queueing or transfer to the caller. */
+  readonly ms: number;
+}
+
+export interface LoadOptions {
+  readonly signal?: AbortSignal;
+  /** Called as weights arrive: bytes done of bytes needed for this segment. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface SpanRunner {
+  readonly provider: ExecutionProvider;
+  /** Threads in use; 1 where the page is not cross-origin isolated. */
+  readonly threads: number;
+  /** Fetches weights and builds the sessions of a segment; does nothing when that is done. */
+  load(segment: Segment, options?: LoadOptions): Promise<void>;
+  /** Frees the sessions of a segment. Unknown segments are ignored. */
+  unload(segment: Segment): Promise<void>;
+  /** A fresh, empty state. */
+  openState(): Promise<StateId>;
+  /** Forgets a state; unknown ids are ignored. */
+  closeState(state: StateId): Promise<void>;
+  /** Runs one phase of a loaded segment. Throws `run-failed`, `bad-tensor`, `worker-lost`, `closed`. */
+  run(request: RunRequest): Promise<RunResult>;
+  /** Ends everything; in-flight calls reject with `closed`. */
+  close(): Promise<void>;
+}
+
+/** Where a runner gets the package's bytes from: a verified cache in the browser, files in Node. */
+export interface PackageSource {
+  /** The bytes of a file that the manifest names, hash already verified. */
+  read(path: string, options?: LoadOptions): Promise<Uint8Array>;
+}
