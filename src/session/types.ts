@@ -1,0 +1,127 @@
+/** What a user of the library sees of a session. Times in ms, sizes in bytes. */
+import type { Codec } from '../core/span.ts';
+import type { IsthmusError } from '../errors.ts';
+import type { Manifest } from '../package/manifest.ts';
+import type { EndpointState, LinkEstimate, PricedPlan, Workload } from '../planner/types.ts';
+import type { ExecutionProvider } from '../runtime/runner.ts';
+
+/** `auto` lets the planner choose; the others force it. `cut` counts blocks on the device. */
+export type PlanChoice = 'auto' | 'local' | 'remote' | { readonly cut: number; readonly codec?: Codec };
+
+export interface SessionOptions {
+  /**
+   * Base URL of the endpoint. Default: the origin that serves the package. `null` means there is
+   * none and everything runs here.
+   */
+  readonly endpoint?: string | null;
+  /** Default `auto`. A request may override it. */
+  readonly plan?: PlanChoice;
+  /** Codecs that the planner may use. Default `['fp32', 'fp16']`; `int8` can change a token. */
+  readonly codecs?: readonly Codec[];
+  /** `auto` (default) measures those that exist and keeps the fastest. */
+  readonly provider?: 'auto' | Exclude<ExecutionProvider, 'cpu'>;
+  /** WASM threads. Default: half of the cores, at least 1, at most 4; 1 without cross-origin isolation. */
+  readonly threads?: number;
+  /** Fetch all weights in the background so that requests can go on offline. Default true. */
+  readonly prefetch?: boolean;
+  /** Makes the worker, for bundlers that cannot follow `new URL(..., import.meta.url)`. */
+  readonly createWorker?: () => Worker;
+  /** Where onnxruntime-web's .wasm files are; default: beside the worker. */
+  readonly wasmPaths?: string;
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: SessionEvent) => void;
+}
+
+export type SessionEvent =
+  | {
+      readonly type: 'weights';
+      /** Bytes here of bytes that this device was asked to hold. */
+      readonly done: number;
+      readonly total: number;
+    }
+  | {
+      readonly type: 'profile';
+      readonly provider: ExecutionProvider;
+      readonly ms: number;
+      readonly cached: boolean;
+    }
+  | { readonly type: 'endpoint'; readonly state: EndpointState }
+  | { readonly type: 'plan'; readonly plan: PricedPlan; readonly reason: string }
+  | { readonly type: 'fallback'; readonly from: string; readonly to: string; readonly error: IsthmusError };
+
+/** One piece of work as it was predicted and as it went. */
+export interface SpanReport {
+  readonly place: 'device' | 'endpoint';
+  readonly from: number;
+  readonly to: number;
+  readonly predictedMs: number;
+  readonly measuredMs: number;
+}
+
+export interface CrossingReport {
+  readonly cut: number;
+  readonly direction: 'up' | 'down';
+  readonly bytes: number;
+  readonly predictedMs: number;
+  readonly measuredMs: number;
+}
+
+/** What a request cost, and why it ran as it did. */
+export interface RequestReport {
+  readonly plan: PricedPlan;
+  readonly reason: string;
+  /** Plans that were tried before `plan` and failed, oldest first. */
+  readonly abandoned: readonly { readonly plan: string; readonly error: IsthmusError }[];
+  readonly totalMs: number;
+  readonly ttftMs: number;
+  readonly spans: readonly SpanReport[];
+  readonly crossings: readonly CrossingReport[];
+  /** Frames' bytes as counted at the socket, headers included; weights are not among them. */
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+  /** Times the device waited for an answer before it could go on. */
+  readonly roundTrips: number;
+}
+
+export interface Session {
+  readonly manifest: Manifest;
+  readonly provider: ExecutionProvider;
+  readonly threads: number;
+  /** Every plan with its prediction, best first, rejected ones last with the reason. */
+  explain(workload?: Workload): Promise<Explanation>;
+  /** Fetches everything that `local` needs. Resolves when it is here. */
+  prefetch(options?: { readonly signal?: AbortSignal }): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface Explanation {
+  readonly chosen: PricedPlan;
+  readonly reason: string;
+  readonly plans: readonly PricedPlan[];
+  readonly link: LinkEstimate;
+  readonly endpoint: EndpointState;
+  readonly workload: Workload;
+}
+
+export interface TranscribeOptions {
+  /** Hz of `audio`; default: the model's. Other rates are resampled. */
+  readonly sampleRate?: number;
+  readonly plan?: PlanChoice;
+  readonly signal?: AbortSignal;
+  /** The text so far, each time it grows. */
+  readonly onText?: (text: string) => void;
+}
+
+export interface Transcript {
+  readonly text: string;
+  readonly tokens: readonly number[];
+  /** One report per piece: audio longer than the model takes is cut at quiet places. */
+  readonly reports: readonly RequestReport[];
+}
+
+/** On the public index: `transcribe(session, audio, options)`; audio is mono, -1..1. */
+export type Transcribe = (
+  session: Session,
+  audio: Float32Array,
+  options?: TranscribeOptions,
+) => Promise<Transcript>;
