@@ -1,0 +1,25 @@
+/** Fields that messages of both directions have. */
+import { badFrame, countField, type JsonObject, listField } from './json.ts';
+import { MAX_TOKEN_ID } from './limits.ts';
+
+/** The protocol's ids are texts; ours are counts. `-1` is the connection itself, where `orConnection`. */
+export function idOf(header: JsonObject, orConnection = false): number {
+  const { id } = header;
+  if (orConnection && id === '-1') return -1;
+  // 16 digits hold every safe integer; the round trip refuses leading zeros and what is beyond them.
+  const number = typeof id === 'string' && /^\d{1,16}$/.test(id) ? Number(id) : -1;
+  if (String(number) !== id || !Number.isSafeInteger(number) || number < 0) {
+    throw badFrame('the id of a message is not a count');
+  }
+  return number;
+}
+
+/** `{[key]: tokens}`, or nothing where there are none: most requests have no prefix. */
+export function tokenList(key: string, tokens: readonly number[]): JsonObject {
+  return tokens.length === 0 ? {} : { [key]: tokens };
+}
+
+/** Token ids of at most `limit`; absent means none. */
+export function tokensOf(value: unknown, what: string, limit: number): readonly number[] {
+  return listField(value, what, limit).map((token) => countField(token, 'token id', MAX_TOKEN_ID));
+}

@@ -1,0 +1,62 @@
+/**
+ * Bounds on what the other side may say. Both ends hold themselves to the same numbers, so a message
+ * that is too large fails at its sender with `limit-exceeded` instead of breaking the connection.
+ */
+
+/**
+ * 64 MiB: four times the largest activation that is worth sending (2048 tokens of width 2048 in
+ * float32 are 16 MiB, half a minute of audio is 2 MiB), and little enough that an endpoint can hold
+ * one frame for each of its connections.
+ */
+export const MAX_FRAME_BYTES = 64 * 2 ** 20;
+
+/**
+ * 1 MiB: holds `MAX_PREFIX_TOKENS` token ids in decimal (11 bytes each) or `MAX_TENSORS_PER_MESSAGE`
+ * tensors with long names, and is parsed in a few milliseconds.
+ */
+export const MAX_HEADER_BYTES = 2 ** 20;
+
+/**
+ * 16 MiB of text: for one-shot requests with tensors as JSON arrays, which cost about 20 bytes a
+ * value and block the event loop while they are parsed. Larger inputs take the binary extension.
+ */
+export const MAX_JSON_BODY_BYTES = 16 * 2 ** 20;
+
+/** A crossing has a handful of tensors; a model fed with its whole KV cache has two per layer. */
+export const MAX_TENSORS_PER_MESSAGE = 512;
+
+/** UTF-16 units. Names in exported graphs are paths of modules: about 100, rarely 200. */
+export const MAX_NAME_LENGTH = 512;
+
+/** Tokens that one request may generate: several times the longest answers; ends runaway loops. */
+export const MAX_TOKENS_PER_REQUEST = 32_768;
+
+/** Everything that a request may generate can also be replayed on another endpoint. */
+export const MAX_PREFIX_TOKENS = MAX_TOKENS_PER_REQUEST;
+
+/** Token ids and most other counts on the wire are held to what an int32 tensor can carry. */
+export const MAX_TOKEN_ID = 2 ** 31 - 1;
+
+/** Blocks of a model: ten times the layers of the deepest models in use. */
+export const MAX_BLOCKS = 4096;
+
+/**
+ * 1 MiB each way: long enough to leave TCP slow start behind, short enough (80 ms at 100 Mbit/s) not
+ * to stand in the way of a request, and all that a peer can make an endpoint send with one small ping.
+ */
+export const MAX_PROBE_BYTES = 2 ** 20;
+
+/** Requests open at once on one connection: a page runs one or two, a recovery doubles them. */
+export const MAX_SESSIONS_PER_CONNECTION = 16;
+
+/** Models that one endpoint announces. */
+export const MAX_MODELS = 256;
+
+/** Entries of the timing report of one request: each block apart, in each phase. */
+export const MAX_REPORT_SEGMENTS = 3 * MAX_BLOCKS;
+
+/** UTF-16 units of an error's message; a stack trace or an echoed input has no business on the wire. */
+export const MAX_ERROR_MESSAGE_LENGTH = 4096;
+
+/** UTF-16 units of an error's details as JSON: names, limits and counts are small. */
+export const MAX_ERROR_DETAILS_LENGTH = 16 * 2 ** 10;

@@ -1,0 +1,126 @@
+/** What an endpoint's message says apart from its tensors, to and from the header of its frame. */
+import { idOf, tokenList, tokensOf } from './common-fields.ts';
+import { readError, writeError } from './error-fields.ts';
+import type { JsonObject } from './json.ts';
+import {
+  amountField,
+  checkLimit,
+  choiceField,
+  countField,
+  listField,
+  objectField,
+  optionalObject,
+  textField,
+} from './json.ts';
+import * as limits from './limits.ts';
+import type {
+  DoneMessage,
+  EndpointTiming,
+  ErrorMessage,
+  HelloMessage,
+  OutputMessage,
+  PongMessage,
+  ServerMessage,
+  TokensMessage,
+} from './messages.ts';
+
+export type ServerFields =
+  | HelloMessage
+  | TokensMessage
+  | Omit<OutputMessage, 'tensors'>
+  | DoneMessage
+  | ErrorMessage
+  | Omit<PongMessage, 'padding'>;
+
+const TYPES: readonly ServerMessage['type'][] = ['hello', 'tokens', 'output', 'done', 'error', 'pong'];
+const REASONS: readonly DoneMessage['reason'][] = ['eos', 'max-tokens', 'cancelled', 'output'];
+
+export function writeServerFields(message: ServerMessage): JsonObject {
+  const { type } = message;
+  switch (message.type) {
+    case 'hello':
+      return { parameters: { type, protocol: message.protocol, models: message.models } };
+    case 'tokens': {
+      const { step, timing } = message;
+      const tokens = tokenList('tokens', message.tokens);
+      return { id: String(message.id), parameters: { type, step, ...tokens, ...writeTiming(timing) } };
+    }
+    case 'output':
+      return {
+        id: String(message.id),
+        parameters: { type, step: message.step, ...writeTiming(message.timing) },
+      };
+    case 'done': {
+      const { reason, segments } = message;
+      return {
+        id: String(message.id),
+        parameters: { type, reason, segments, ...writeTiming(message.timing) },
+      };
+    }
+    case 'error': {
+      const { error, parameters } = writeError(message.error);
+      return { id: String(message.id), error, parameters: { type, ...parameters } };
+    }
+    case 'pong':
+      return { id: String(message.id), parameters: { type } };
+  }
+}
+
+/** Throws `bad-frame` or `limit-exceeded`. */
+export function readServerFields(header: JsonObject): ServerFields {
+  const fields = optionalObject(header.parameters, 'the parameters of a message');
+  const type = choiceField(fields.type, 'the type of an endpoint message', TYPES);
+  switch (type) {
+    case 'hello': {
+      const models = listField(fields.models, 'models', limits.MAX_MODELS);
+      return {
+        type,
+        protocol: countField(fields.protocol, 'protocol version', Number.MAX_SAFE_INTEGER),
+        models: models.map((model) => textField(model, 'model name', limits.MAX_NAME_LENGTH)),
+      };
+    }
+    case 'tokens':
+      return {
+        type,
+        id: idOf(header),
+        step: countField(fields.step, 'step', limits.MAX_TOKENS_PER_REQUEST),
+        tokens: tokensOf(fields.tokens, 'tokens of a message', limits.MAX_TOKENS_PER_REQUEST),
+        timing: readTiming(fields),
+      };
+    case 'output': {
+      const step = countField(fields.step, 'step', limits.MAX_TOKENS_PER_REQUEST);
+      return { type, id: idOf(header), step, timing: readTiming(fields) };
+    }
+    case 'done': {
+      const reason = choiceField(fields.reason, 'the reason of the end', REASONS);
+      const segments = readSegments(fields.segments);
+      return { type, id: idOf(header), reason, timing: readTiming(fields), segments };
+    }
+    case 'error':
+      return { type, id: idOf(header, true), error: readError(header, fields, 'endpoint-failed') };
+    case 'pong':
+      return { type, id: idOf(header) };
+  }
+}
+
+function writeTiming(timing: EndpointTiming): JsonObject {
+  return { queue_ms: timing.queueMs, compute_ms: timing.computeMs };
+}
+
+function readTiming(fields: JsonObject): EndpointTiming {
+  return {
+    queueMs: amountField(fields.queue_ms, 'queue time'),
+    computeMs: amountField(fields.compute_ms, 'compute time'),
+  };
+}
+
+function readSegments(value: unknown): Readonly<Record<string, number>> {
+  const entries = Object.entries(objectField(value, 'segments'));
+  checkLimit('segments of a report', entries.length, limits.MAX_REPORT_SEGMENTS);
+  return Object.fromEntries(
+    entries.map(([name, ms]) => [
+      textField(name, 'segment', limits.MAX_NAME_LENGTH),
+      amountField(ms, 'time'),
+    ]),
+  );
+}

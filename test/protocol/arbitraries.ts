@@ -1,0 +1,86 @@
+/** Arbitrary messages of the protocol, and what they are compared by. */
+import fc from 'fast-check';
+import type { Phase, PhaseTensors } from '../../src/core/span.ts';
+import { CODECS, PHASES } from '../../src/core/span.ts';
+import type { DType, Tensor } from '../../src/core/tensor.ts';
+import { byteLengthOf, DTYPE_BYTES, makeTensor } from '../../src/core/tensor.ts';
+import { ERROR_CODES, type ErrorCode } from '../../src/errors.ts';
+import type { ClientMessage, ServerMessage } from '../../src/protocol/messages.ts';
+
+const dtypes = fc.constantFrom(...(Object.keys(DTYPE_BYTES) as DType[]));
+const dims = fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 3 });
+
+export const tensors: fc.Arbitrary<Tensor> = fc.tuple(dtypes, dims).chain(([dtype, dims]) => {
+  const length = byteLengthOf(dtype, dims);
+  return fc
+    .uint8Array({ minLength: length, maxLength: length, max: dtype === 'bool' ? 1 : 255 })
+    .map((bytes) => makeTensor(dtype, dims, bytes));
+});
+
+const names = fc
+  .string({ minLength: 1, maxLength: 20, unit: 'binary' })
+  .filter((name) => name !== '__proto__');
+
+const named = fc.dictionary(names, tensors, { maxKeys: 3, minKeys: 1 });
+
+export const phaseTensors: fc.Arbitrary<PhaseTensors> = fc
+  .uniqueArray(fc.tuple(fc.constantFrom(...PHASES), named), { selector: ([phase]) => phase, maxLength: 3 })
+  .map((entries) => Object.fromEntries(entries) as { [phase in Phase]?: Record<string, Tensor> });
+
+const ids = fc.nat(Number.MAX_SAFE_INTEGER);
+const steps = fc.nat(1000);
+const tokens = fc.array(fc.nat(2 ** 31 - 1), { maxLength: 5 });
+const ms = fc.double({ min: 0, max: 1e6, noNaN: true }).map((value) => value + 0);
+const timing = fc.record({ queueMs: ms, computeMs: ms });
+const padding = fc.uint8Array({ maxLength: 40 });
+const spans = fc
+  .tuple(fc.nat(99), fc.integer({ min: 1, max: 99 }))
+  .map(([from, n]) => ({ from, to: from + n }));
+
+export const clientMessages: fc.Arbitrary<ClientMessage> = fc.oneof(
+  fc.record({
+    type: fc.constant('start' as const),
+    id: ids,
+    model: names,
+    span: spans,
+    tensors: phaseTensors,
+    codec: fc.constantFrom(...CODECS),
+    maxTokens: steps,
+    prefix: tokens,
+  }),
+  fc.record({ type: fc.constant('step' as const), id: ids, step: steps, tensors: phaseTensors }),
+  fc.record({ type: fc.constant('cancel' as const), id: ids }),
+  fc.record({ type: fc.constant('ping' as const), id: ids, replyBytes: fc.nat(2 ** 20), padding }),
+);
+
+const codes = fc.constantFrom(...(Object.keys(ERROR_CODES) as ErrorCode[]));
+const details = fc.dictionary(
+  fc.string({ maxLength: 5 }).filter((key) => key !== '__proto__'),
+  fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.constant(null), fc.array(fc.integer())),
+);
+
+export const serverMessages: fc.Arbitrary<ServerMessage> = fc.oneof(
+  fc.record({
+    type: fc.constant('hello' as const),
+    protocol: fc.nat(),
+    models: fc.array(names, { maxLength: 3 }),
+  }),
+  fc.record({ type: fc.constant('tokens' as const), id: ids, step: steps, tokens, timing }),
+  fc.record({ type: fc.constant('output' as const), id: ids, step: steps, tensors: phaseTensors, timing }),
+  fc.record({
+    type: fc.constant('done' as const),
+    id: ids,
+    reason: fc.constantFrom('eos' as const, 'max-tokens' as const, 'cancelled' as const, 'output' as const),
+    timing,
+    segments: fc.dictionary(names, ms, { maxKeys: 3 }),
+  }),
+  fc.record({
+    type: fc.constant('error' as const),
+    id: fc.oneof(ids, fc.constant(-1)),
+    error: fc.record(
+      { code: codes, message: fc.string({ minLength: 1 }), details },
+      { requiredKeys: ['code', 'message'] },
+    ),
+  }),
+  fc.record({ type: fc.constant('pong' as const), id: ids, padding }),
+);
