@@ -86,7 +86,7 @@ export function layOutMap(input: MapInput): MapLayout {
   const stripLength = Math.min(STRIP_MAX, Math.max(STRIP_MIN, width * STRIP_SHARE));
   const headlands = (cut === 0 ? HEADLAND : 0) + (joined ? 0 : HEADLAND);
   const room = width - 2 * MARGIN_X - stripLength - 4 * SHORE - headlands;
-  const pitch = count === 0 ? 0 : Math.max(2, room / count);
+  const pitch = count === 0 ? 0 : Math.max(0, room) / count;
 
   const tallest = middle - MARGIN_Y - SHORE;
   const most = Math.max(1, ...weightBytes);
@@ -101,7 +101,7 @@ export function layOutMap(input: MapInput): MapLayout {
     return {
       x: left + index * pitch + gap / 2,
       y: middle - halfHeight,
-      width: Math.max(1, pitch - gap),
+      width: pitch - gap,
       height: 2 * halfHeight,
     };
   });

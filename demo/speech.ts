@@ -126,7 +126,7 @@ export class SpeechPanel {
       await work();
     } catch (error) {
       this.#recorder = undefined;
-      this.#outcome.textContent = this.#abort?.signal.aborted === true ? 'Cancelled.' : '';
+      this.#outcome.textContent = describeProblem(error) === undefined ? 'Cancelled.' : '';
       this.fail(error);
       if (before !== 'closed') this.#become('idle');
     } finally {

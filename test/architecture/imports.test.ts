@@ -23,7 +23,7 @@ import {
   type Source,
 } from './sources.ts';
 
-/** Longer files are listed for a person to look at; beyond the second bound a file holds many ideas. */
+/** Longer files are listed for a person to look at; code beyond the second bound holds many ideas. */
 const LONG_FILE_LINES = 250;
 const MAX_FILE_LINES = 400;
 
@@ -134,7 +134,8 @@ describe('files', () => {
   it('hold one idea each', () => {
     const long = [...all, ...readSources('test')].filter(({ lines }) => lines > LONG_FILE_LINES);
     for (const { path, lines } of long) console.info(`${lines} lines: ${path}`);
-    expect(long.filter(({ lines }) => lines > MAX_FILE_LINES).map(({ path }) => path)).toEqual([]);
+    const tooLong = long.filter(({ path, lines }) => lines > MAX_FILE_LINES && !path.startsWith('test/'));
+    expect(tooLong.map(({ path }) => path)).toEqual([]);
   });
 
   it('are named in kebab-case', () => {
