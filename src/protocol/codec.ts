@@ -97,8 +97,9 @@ export function decodeTensor(dtype: DType, dims: readonly number[], codec: Codec
 }
 
 function encodeHalf(values: Float32Array): Uint8Array | undefined {
-  for (const value of values) {
-    if (Math.abs(value) >= HALF_OVERFLOW && Number.isFinite(value)) return undefined;
+  for (let i = 0; i < values.length; i++) {
+    const magnitude = Math.abs(values[i] as number);
+    if (magnitude >= HALF_OVERFLOW && magnitude !== Number.POSITIVE_INFINITY) return undefined;
   }
   return new Uint8Array(toHalf(values).buffer);
 }
