@@ -67,8 +67,14 @@ function inputValue(graph: ModelGraph, name: string, crossed: TypedName | undefi
   return crossed === undefined ? { name, elemType: 0 } : typedValue(crossed);
 }
 
-/** Extents that vary get a symbol of their own: equal symbols would claim equal extents. */
+/**
+ * Extents that vary get a symbol of their own: equal symbols would claim equal extents. So do extents
+ * of one: told that an extent is one, onnxruntime rewrites transposes and products, and a decoder cut
+ * there differed from the whole by 3e-5 in its scores.
+ */
 function typedValue(value: TypedName): OnnxValue {
-  const dims = value.dims.map((dim, axis): OnnxDim => dim ?? `${value.name}_${axis}`);
+  const dims = value.dims.map((dim, axis): OnnxDim => {
+    return dim === null || dim === 1 ? `${value.name}_${axis}` : dim;
+  });
   return { name: value.name, elemType: dataTypeOf(value.dtype), dims };
 }

@@ -9,6 +9,19 @@ import type { GraphTraits } from './traits.ts';
 /** Between two minima the cost must rise by this factor, else they are one place with some noise. */
 export const MIN_PROMINENCE = 1.25;
 
+/**
+ * A minimum dearer than this many times the median of all minima is a place where the model is wide
+ * (inside a convolutional front end, say), not a narrow strip.
+ */
+export const MAX_COST_OVER_MEDIAN = 2;
+
+/**
+ * A cut behind one of these would part it from its readers. onnxruntime moves transposes through
+ * the operators after them, which changes the order of sums: one such cut moved scores by 1e-5 in
+ * float32 and, through quantisation, by more than 1 in 8-bit.
+ */
+const LAYOUT_OPS = new Set(['Flatten', 'Identity', 'Reshape', 'Squeeze', 'Transpose', 'Unsqueeze']);
+
 /** Frame header share of one tensor; makes one tensor preferable to two of the same total. */
 export const TENSOR_OVERHEAD_BYTES = 64;
 
@@ -18,6 +31,8 @@ export interface CutSearch {
   readonly traits: GraphTraits;
   /** Bytes of a value at the reference extent; `Infinity` when unknown (sequences, optional outputs). */
   readonly bytes: (value: string) => number;
+  /** Elements of it. Cuts are searched by elements, since a codec may shrink any activation. */
+  readonly elements: (value: string) => number;
   /** Position at which each state input belongs; state before a cut stays before it. */
   readonly stateHome: ReadonlyMap<string, number>;
   /** State outputs: they stay where they are made. */
@@ -29,9 +44,9 @@ export interface FoundCut extends CrossingAnswer {
   readonly position: number;
 }
 
-/** The crossing at one position of the order. */
-export function crossingAt(search: CutSearch, position: number): CrossingAnswer {
-  const { graph, traits, bytes, stateHome, stateOutputs } = search;
+/** The crossing at one position of the order, cheapest by `size`. */
+function crossingAt(search: CutSearch, position: number, size: (value: string) => number): CrossingAnswer {
+  const { graph, traits, stateHome, stateOutputs } = search;
   const near = new Set<number>();
   for (let node = 0; node < position; node += 1) near.add(node);
   return solveCrossing({
@@ -40,7 +55,7 @@ export function crossingAt(search: CutSearch, position: number): CrossingAnswer 
     wanted: [...graph.outputs.keys()].filter((name) => !stateOutputs.has(name)),
     cost: (value) => {
       if (traits.raw.has(value) || stateHome.has(value)) return Infinity;
-      return bytes(value) + TENSOR_OVERHEAD_BYTES;
+      return size(value) + TENSOR_OVERHEAD_BYTES;
     },
     recomputable: traits.recomputable,
     free: (value) => traits.constant.has(value) || (stateHome.get(value) ?? -1) >= position,
@@ -51,13 +66,30 @@ export function crossingAt(search: CutSearch, position: number): CrossingAnswer 
 export function findCuts(search: CutSearch): FoundCut[] {
   const all: FoundCut[] = [];
   for (let position = 1; position < search.graph.nodes.length; position += 1) {
-    all.push({ position, ...crossingAt(search, position) });
+    all.push({ position, ...crossingAt(search, position, search.elements) });
   }
-  return mergePeriods(search, dropLightBlocks(search, localMinima(all)));
+  const minima = dropWide(localMinima(search, all));
+  return mergePeriods(search, dropLightBlocks(search, minima)).map(({ position }) => {
+    return { position, ...crossingAt(search, position, search.bytes) };
+  });
 }
 
-/** Minima that stand out by `MIN_PROMINENCE`; of equal ones the place that repeats least work. */
-function localMinima(places: readonly FoundCut[]): FoundCut[] {
+function dropWide(minima: readonly FoundCut[]): FoundCut[] {
+  const costs = minima.map((cut) => cut.cost).sort((a, b) => a - b);
+  const median = costs[Math.floor(costs.length / 2)] ?? 0;
+  return minima.filter((cut) => cut.cost <= median * MAX_COST_OVER_MEDIAN);
+}
+
+/**
+ * Minima that stand out by `MIN_PROMINENCE`. Of equal places the one that repeats least work, and of
+ * those the last that is not a mere change of layout: activations stay with what they follow.
+ */
+function localMinima(search: CutSearch, places: readonly FoundCut[]): FoundCut[] {
+  const isBetter = (place: FoundCut, best: FoundCut): boolean => {
+    if (place.cost !== best.cost) return place.cost < best.cost;
+    const last = search.graph.nodes[place.position - 1]?.opType ?? '';
+    return place.recomputed.length <= best.recomputed.length && !LAYOUT_OPS.has(last);
+  };
   const minima: FoundCut[] = [];
   let falling: FoundCut | undefined;
   let highest = Infinity;
@@ -69,10 +101,7 @@ function localMinima(places: readonly FoundCut[]): FoundCut[] {
       minima.push(falling);
       falling = undefined;
       highest = place.cost;
-    } else if (
-      place.cost < falling.cost ||
-      (place.cost === falling.cost && place.recomputed.length < falling.recomputed.length)
-    ) {
+    } else if (isBetter(place, falling)) {
       falling = place;
     }
   }

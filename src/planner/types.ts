@@ -78,3 +78,10 @@ export interface LinkEstimate {
 }
 
 export type EndpointState = 'up' | 'down' | 'unknown';
+
+/** What the planner knows of an endpoint. */
+export interface EndpointSide {
+  readonly side: SideProfile;
+  /** Ms of waiting for a turn, expected at each round trip. */
+  readonly queueMs: number;
+}

@@ -32,8 +32,8 @@ export interface BlobStore {
   appendPartial(key: string, offset: number, chunk: Uint8Array): Promise<void>;
   /** The partial blob's bytes in order, piece by piece, so that it is never held twice. */
   readPartial(key: string): AsyncIterable<Uint8Array>;
-  /** Makes the partial blob the whole blob; an absent one becomes an empty blob. */
-  finishPartial(key: string): Promise<void>;
+  /** Makes the partial blob of that length the whole blob; refuses another length as `appendPartial` does. */
+  finishPartial(key: string, length: number): Promise<void>;
 
   close(): Promise<void>;
 }

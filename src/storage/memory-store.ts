@@ -58,10 +58,11 @@ export function createMemoryStore(): BlobStore {
       check(key);
       for (const chunk of chunksOf(key)) yield chunk.slice();
     },
-    async finishPartial(key) {
+    async finishPartial(key, length) {
       check(key);
       const chunks = chunksOf(key);
-      const whole = new Uint8Array(lengthOf(chunks));
+      if (lengthOf(chunks) !== length) throw wrongOffset(key, length, lengthOf(chunks));
+      const whole = new Uint8Array(length);
       let at = 0;
       for (const chunk of chunks) {
         whole.set(chunk, at);

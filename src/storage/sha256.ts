@@ -130,9 +130,14 @@ export async function sha256Hex(bytes: Uint8Array): Promise<string> {
     return Array.from(new Uint8Array(digest), (value) => value.toString(16).padStart(2, '0')).join('');
   }
   const hash = new Sha256();
+  await updateInSlices(hash, bytes);
+  return hash.digest();
+}
+
+/** As `hash.update`, for pieces so large that the page would feel it. */
+export async function updateInSlices(hash: Sha256, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.byteLength; at += SLICE_BYTES) {
     if (at > 0) await new Promise((resolve) => setTimeout(resolve));
     hash.update(bytes.subarray(at, at + SLICE_BYTES));
   }
-  return hash.digest();
 }

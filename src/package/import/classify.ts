@@ -2,11 +2,12 @@
  * What the inputs and outputs of an ONNX file are for, read from its structure: which input takes
  * token ids, which pairs of input and output carry state from step to step, what is left.
  */
+
+import { IsthmusError } from '../../errors.ts';
+import { type ModelGraph, prune, toModelGraph } from '../../graph/model-graph.ts';
 import { dtypeOf, type OnnxModel, type OnnxValue } from '../../graph/onnx-types.ts';
-import { toModelGraph, type ModelGraph, prune } from '../../graph/model-graph.ts';
 import { branchInputs, constantsToInitializers, takeBranch } from '../../graph/specialise.ts';
 import { graphTraits } from '../../graph/traits.ts';
-import { IsthmusError } from '../../errors.ts';
 
 export interface StatePair {
   readonly input: OnnxValue;
@@ -124,7 +125,10 @@ export function tokenInput(graph: ModelGraph): OnnxValue | undefined {
     if (graph.initializers.has(table) && graph.inputs.has(indices)) candidates.add(indices);
   }
   return [...graph.inputs.values()].find(
-    (value) => candidates.has(value.name) && value.dims?.length === 2 && /^int(32|64)$/.test(dtypeOf(value.elemType) ?? ''),
+    (value) =>
+      candidates.has(value.name) &&
+      value.dims?.length === 2 &&
+      /^int(32|64)$/.test(dtypeOf(value.elemType) ?? ''),
   );
 }
 
@@ -170,7 +174,8 @@ function pairStates(model: OnnxModel): StatePair[] {
 
 /** State is at least of rank 3 (batch, extent, features) and of one dtype and shape at both ends. */
 function sameForm(input: OnnxValue, output: OnnxValue): boolean {
-  if (input.elemType !== output.elemType || input.dims === undefined || output.dims === undefined) return false;
+  if (input.elemType !== output.elemType || input.dims === undefined || output.dims === undefined)
+    return false;
   if (input.dims.length !== output.dims.length || input.dims.length < 3) return false;
   return input.dims.every((dim, axis) => {
     const other = output.dims?.[axis];

@@ -83,15 +83,19 @@ function createIdbStore(idb: Idb): BlobStore {
       }),
     appendPartial: (key, offset, chunk) => append(idb, key, offset, chunk),
     readPartial: (key) => readPartial(idb, key),
-    finishPartial: (key) =>
+    finishPartial: (key, length) =>
       idb.transact('finishing a partial blob', 'readwrite', (store) => {
         const found = getEntry(store, 'partial', key);
         found.onsuccess = () => {
           const entry = found.result ?? { id: freshId(), length: 0 };
+          if (entry.length !== length) return;
           store.delete(entryKey('partial', key));
           removeEntry(store, 'blob', key, () => putEntry(store, 'blob', key, entry));
         };
-        return () => undefined;
+        return () => {
+          const had = found.result?.length ?? 0;
+          if (had !== length) throw wrongOffset(key, length, had);
+        };
       }),
     close: () => idb.close(),
   };

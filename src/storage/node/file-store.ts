@@ -89,10 +89,13 @@ export async function openFileStore(dir: string): Promise<BlobStore> {
         throw storageFailed('reading a partial blob', error);
       }
     },
-    finishPartial: (key) =>
+    finishPartial: (key, length) =>
       attempt('finishing a partial blob', async () => {
         const path = pathOf(partials, key);
-        await (await open(path, 'a')).close();
+        // Makes the file of an empty blob, of which no byte was ever appended.
+        const file = await open(path, 'a');
+        const { size } = await file.stat().finally(() => file.close());
+        if (size !== length) throw wrongOffset(key, length, size);
         await rename(path, pathOf(blobs, key));
       }),
     async close() {

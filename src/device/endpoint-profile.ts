@@ -1,0 +1,96 @@
+/**
+ * What is known of an endpoint: the same learned costs as for the device, from the times that it
+ * reports with each request, and how long it lets requests wait. Reports come from outside: what
+ * does not fit the model is left out, and no time is believed without bounds.
+ */
+import { PHASES, type Phase, type Segment } from '../core/span.ts';
+import type { Manifest } from '../package/manifest.ts';
+import type { EndpointSide, SideProfile, Workload } from '../planner/types.ts';
+import { isPlausibleMs, isSegmentOf, type LearnedProfile, observe, unmeasured } from './learned-profile.ts';
+import { scaleSide } from './prior.ts';
+import { stageExtents } from './work.ts';
+
+export interface EndpointProfile {
+  readonly learned: LearnedProfile;
+  /** Ms of waiting per turn, latest last. */
+  readonly queue: readonly number[];
+}
+
+/** What a finished request said, with what was asked of it. */
+export interface EndpointReport {
+  /** Total runtime ms of the request by `stage:from-to:phase`. */
+  readonly segments: Readonly<Record<string, number>>;
+  /** Total ms of waiting for a turn. */
+  readonly queueMs: number;
+  /** Times that the request had to wait: its round trips. */
+  readonly turns: number;
+  /** Units asked for, and steps that the endpoint really ran. */
+  readonly workload: Workload;
+}
+
+/**
+ * How much faster than this device an endpoint is taken to be before it has answered once: native
+ * kernels on one thread are 1.4 to 8 times faster than the same in WASM (the design notes' table).
+ */
+const ENDPOINT_SPEEDUP_PRIOR = 3;
+
+/** Waits kept: the median follows a change of load within 5 requests. */
+const QUEUE_WINDOW = 9;
+
+/** A report lists a segment per span and phase; a longer one is not read to its end. */
+const MAX_REPORTED_SEGMENTS = 1024;
+
+/** Before the first answer: the device's own costs, scaled, as a guess. */
+export function endpointPrior(device: SideProfile): EndpointProfile {
+  const guess = scaleSide(device, 1 / ENDPOINT_SPEEDUP_PRIOR, { provider: 'cpu', confidence: 0 });
+  return { learned: unmeasured(guess), queue: [] };
+}
+
+/** `profile` after one more finished request. */
+export function observeEndpoint(
+  profile: EndpointProfile,
+  manifest: Manifest,
+  report: EndpointReport,
+): EndpointProfile {
+  const extents = stageExtents(manifest, report.workload.units);
+  const { tokens } = report.workload;
+  let { learned } = profile;
+  for (const [key, ms] of Object.entries(report.segments).slice(0, MAX_REPORTED_SEGMENTS)) {
+    const parsed = parseSegmentKey(key);
+    if (parsed === undefined || !isSegmentOf(manifest, parsed.segment) || !isPlausibleMs(ms)) continue;
+    const { segment, phase } = parsed;
+    if (phase !== 'step') learned = observe(learned, segment, phase, extents[segment.stage] ?? 0, ms);
+    else if (tokens > 0) learned = observe(learned, segment, phase, 1, ms / tokens);
+  }
+  return { learned, queue: addWait(profile.queue, report) };
+}
+
+function addWait(queue: readonly number[], { queueMs, turns }: EndpointReport): readonly number[] {
+  if (!isPlausibleMs(queueMs) || !(turns >= 1)) return queue;
+  return [...queue, queueMs / turns].slice(-QUEUE_WINDOW);
+}
+
+/** Wait per turn, in ms, that a share `quantile` (0..1) of the latest requests stayed under. */
+export function queueQuantile(profile: EndpointProfile, quantile: number): number {
+  const sorted = [...profile.queue].sort((a, b) => a - b);
+  const index = Math.min(sorted.length - 1, Math.floor(quantile * sorted.length));
+  return sorted[Math.max(0, index)] ?? 0;
+}
+
+/** What the planner takes: costs and the median wait. */
+export function endpointSide(profile: EndpointProfile): EndpointSide {
+  return { side: profile.learned.side, queueMs: queueQuantile(profile, 0.5) };
+}
+
+/** Reads `stage:from-to:phase`; `undefined` for anything else. */
+export function parseSegmentKey(
+  key: string,
+): { readonly segment: Segment; readonly phase: Phase } | undefined {
+  const match = /^(\d{1,9}):(\d{1,9})-(\d{1,9}):([a-z]+)$/.exec(key);
+  const phase = PHASES.find((name) => name === match?.[4]);
+  if (match === null || phase === undefined) return undefined;
+  return {
+    segment: { stage: Number(match[1]), from: Number(match[2]), to: Number(match[3]) },
+    phase,
+  };
+}

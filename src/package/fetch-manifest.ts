@@ -1,0 +1,99 @@
+/** Reads a package's manifest over HTTP, bounded. */
+import { IsthmusError, isIsthmusError, throwIfAborted } from '../errors.ts';
+import type { Fetch } from '../storage/shard-body.ts';
+import { MANIFEST_FILE, type Manifest } from './manifest.ts';
+import { MAX_MANIFEST_BYTES } from './manifest-limits.ts';
+import { parseManifest } from './parse-manifest.ts';
+
+export interface FetchManifestOptions {
+  /** Default: the platform's. */
+  readonly fetch?: Fetch;
+  readonly signal?: AbortSignal;
+}
+
+export interface FetchedManifest {
+  readonly manifest: Manifest;
+  /** As it came, to be kept. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Absolute URL of the manifest of the package at `url`, which names the folder or the manifest itself
+ * and may be relative to the page. Throws `bad-option`.
+ */
+export function manifestUrl(url: string): string {
+  try {
+    const absolute = new URL(url, globalThis.location?.href);
+    if (!absolute.pathname.endsWith(`/${MANIFEST_FILE}`)) {
+      absolute.pathname = `${absolute.pathname.replace(/\/$/, '')}/${MANIFEST_FILE}`;
+    }
+    absolute.hash = '';
+    return absolute.href;
+  } catch (cause) {
+    throw new IsthmusError('bad-option', `${JSON.stringify(url)} is not a URL`, { cause });
+  }
+}
+
+/**
+ * Fetches and checks the manifest at `url` (see `manifestUrl`). Throws `endpoint-lost`,
+ * `endpoint-failed`, `bad-package` (also when there is none), `limit-exceeded`, `aborted`.
+ */
+export async function fetchManifest(
+  url: string,
+  options: FetchManifestOptions = {},
+): Promise<FetchedManifest> {
+  const { signal, fetch = (address, init) => globalThis.fetch(address, init) } = options;
+  throwIfAborted(signal);
+  const address = manifestUrl(url);
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    // `no-cache` lets the browser revalidate by ETag on its own. Doing so by hand would need a header
+    // that calls for a preflight from other origins.
+    const response = await fetch(address, { cache: 'no-cache', ...(signal && { signal }) });
+    if (!response.ok) {
+      await response.body?.cancel();
+      throw refused(response.status);
+    }
+    bytes = await readBounded(response);
+  } catch (error) {
+    throwIfAborted(signal);
+    if (isIsthmusError(error)) throw error;
+    throw new IsthmusError('endpoint-lost', 'the package manifest cannot be fetched', { cause: error });
+  }
+  return { manifest: parseManifest(bytes), bytes };
+}
+
+function refused(status: number): IsthmusError {
+  const why = `the server answered ${status} for the package manifest`;
+  const details = { status };
+  if (status === 408 || status === 429 || (status >= 502 && status <= 504)) {
+    return new IsthmusError('endpoint-lost', why, { details });
+  }
+  return new IsthmusError(status >= 500 ? 'endpoint-failed' : 'bad-package', why, { details });
+}
+
+/** Stops at the bound, whatever the server announced. */
+async function readBounded(response: Response): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const reader = response.body?.getReader();
+  for (;;) {
+    const { done, value } = reader ? await reader.read() : { done: true, value: undefined };
+    if (done || !value) break;
+    chunks.push(value);
+    length += value.byteLength;
+    if (length > MAX_MANIFEST_BYTES) {
+      await reader?.cancel();
+      throw new IsthmusError('limit-exceeded', `the manifest exceeds ${MAX_MANIFEST_BYTES} bytes`, {
+        details: { path: '$', bound: MAX_MANIFEST_BYTES },
+      });
+    }
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return bytes;
+}

@@ -1,0 +1,106 @@
+/** Prices every plan, leaves out those that a limit rules out and takes the soonest. Pure. */
+import { IsthmusError } from '../errors.ts';
+import { type CostModel, costModel, type PlanningInput, predict } from './cost.ts';
+import { enumeratePlans, leavingTensors, type PlanOptions } from './enumerate.ts';
+import { explainChoice } from './reason.ts';
+import type { EndpointState, PlanShape, PricedPlan } from './types.ts';
+
+/** Why a plan may not run, or `undefined`. Limits are asked in order; the first answer is kept. */
+export type PlanLimit = (plan: PricedPlan) => string | undefined;
+
+export interface ChooseInput extends PlanningInput, Omit<PlanOptions, 'hasEndpoint'> {
+  /** `unknown` is tried: only a request tells. */
+  readonly endpointState: EndpointState;
+  /** False when missing weights cannot be fetched now. */
+  readonly weightsReachable: boolean;
+  /** Further limits, e.g. plans that failed already in this request. */
+  readonly limits?: readonly PlanLimit[];
+}
+
+export interface Choice {
+  readonly chosen: PricedPlan;
+  readonly reason: string;
+  /** Every plan, best first, rejected ones last. */
+  readonly plans: readonly PricedPlan[];
+}
+
+export const ENDPOINT_DOWN = 'the endpoint cannot be reached';
+export const WEIGHTS_MISSING = 'weights are missing and cannot be fetched';
+
+/**
+ * The plan with the smallest predicted total, then the soonest first token, then in the order of
+ * enumeration. Throws `weights-missing` when nothing can run because endpoint and weights are out of
+ * reach, and `no-plan` with `details.rejected` (`{planId: limit}`) when other limits rule out all.
+ */
+export function choosePlan(input: ChooseInput): Choice {
+  const { plans, model } = pricePlans(input);
+  const [chosen] = plans;
+  if (chosen === undefined || chosen.rejected !== undefined) throw nothingRuns(plans);
+  return { chosen, reason: explainChoice(chosen, plans, model, input.choice !== 'auto'), plans };
+}
+
+/** Every plan with its prediction, best first, rejected ones last: what `explain()` lists. */
+export function pricePlans(input: ChooseInput): {
+  readonly plans: readonly PricedPlan[];
+  readonly model: CostModel;
+} {
+  const model = costModel(input);
+  const shapes = enumeratePlans(input.manifest, { ...input, hasEndpoint: input.endpoint !== undefined });
+  const limits = [...ownLimits(input), ...(input.limits ?? [])];
+  const plans = shapes.map((shape) => withLimits(price(shape, model), limits));
+  return { plans: plans.sort(byPreference), model };
+}
+
+function price(shape: PlanShape, model: CostModel): PricedPlan {
+  const { device, endpoint, manifest } = model.input;
+  // The device's provider, unless nothing runs there.
+  const provider = shape.kind === 'remote' ? (endpoint?.side.provider ?? device.provider) : device.provider;
+  return {
+    ...shape,
+    provider,
+    prediction: predict(shape, model),
+    leaves: leavingTensors(manifest, shape.cut),
+  };
+}
+
+function ownLimits({ endpointState, weightsReachable }: ChooseInput): readonly PlanLimit[] {
+  return [
+    (plan) => (plan.kind !== 'local' && endpointState === 'down' ? ENDPOINT_DOWN : undefined),
+    (plan) => (plan.prediction.weightBytes > 0 && !weightsReachable ? WEIGHTS_MISSING : undefined),
+  ];
+}
+
+function withLimits(plan: PricedPlan, limits: readonly PlanLimit[]): PricedPlan {
+  for (const limit of limits) {
+    const rejected = limit(plan);
+    if (rejected !== undefined) return { ...plan, rejected };
+  }
+  return plan;
+}
+
+/** The sort is stable, so equal plans stay in the order of enumeration. */
+function byPreference(a: PricedPlan, b: PricedPlan): number {
+  return (
+    Number(a.rejected !== undefined) - Number(b.rejected !== undefined) ||
+    a.prediction.totalMs - b.prediction.totalMs ||
+    a.prediction.ttftMs - b.prediction.ttftMs
+  );
+}
+
+function nothingRuns(plans: readonly PricedPlan[]): IsthmusError {
+  const rejected = Object.fromEntries(plans.map((plan) => [plan.id, plan.rejected]));
+  const limits = new Set(Object.values(rejected));
+  const outOfReach =
+    limits.has(WEIGHTS_MISSING) &&
+    [...limits].every((limit) => limit === WEIGHTS_MISSING || limit === ENDPOINT_DOWN);
+  if (outOfReach) {
+    return new IsthmusError(
+      'weights-missing',
+      'the endpoint cannot be reached and the weights needed to go on here are not on this device',
+      { details: { rejected } },
+    );
+  }
+  const message =
+    plans.length === 0 ? 'the plan asked for needs an endpoint and there is none' : 'no plan may run';
+  return new IsthmusError('no-plan', message, { details: { rejected } });
+}

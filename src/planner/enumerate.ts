@@ -1,0 +1,71 @@
+/** Every plan that a package allows, before any is priced. */
+import { CODECS, type Codec, PHASES } from '../core/span.ts';
+import { IsthmusError } from '../errors.ts';
+import type { Cut, Manifest } from '../package/manifest.ts';
+import { hasLossy } from './bytes.ts';
+import type { PlanShape } from './types.ts';
+
+/** `auto` lets the planner choose; the others force it. `cut` counts blocks on the device. */
+export type ForcedPlan = 'auto' | 'local' | 'remote' | { readonly cut: number; readonly codec?: Codec };
+
+export interface PlanOptions {
+  readonly choice: ForcedPlan;
+  /** Codecs that may be used unless the choice names one; at least one. */
+  readonly codecs: readonly Codec[];
+  /** False when no endpoint was given: then everything runs here. */
+  readonly hasEndpoint: boolean;
+}
+
+/**
+ * All plans under `options`, `local` first, then by cut and codec. Empty when a forced plan needs an
+ * endpoint and there is none. Throws `bad-option` for a cut that the model does not have and for an
+ * empty list of codecs.
+ */
+export function enumeratePlans(manifest: Manifest, options: PlanOptions): readonly PlanShape[] {
+  const { choice, codecs, hasEndpoint } = options;
+  const last = manifest.blocks.length;
+  if (codecs.length === 0) throw new IsthmusError('bad-option', 'at least one codec must be allowed');
+  const all = hasEndpoint ? manifest.cuts.map(({ cut }) => cut) : [last];
+  if (choice === 'auto') {
+    return all
+      .flatMap((cut) => shapesAt(manifest, cut, codecs))
+      .sort((a, b) => Number(b.cut === last) - Number(a.cut === last));
+  }
+  const cut = choice === 'local' ? last : choice === 'remote' ? 0 : choice.cut;
+  if (!Number.isSafeInteger(cut) || cut < 0 || cut > last) {
+    throw new IsthmusError('bad-option', `the model can be cut at 0 to ${last}, not at ${cut}`, {
+      details: { cut, last },
+    });
+  }
+  const forced = typeof choice === 'object' && choice.codec !== undefined ? [choice.codec] : codecs;
+  return all.includes(cut) ? shapesAt(manifest, cut, forced) : [];
+}
+
+function shapesAt(manifest: Manifest, cut: number, codecs: readonly Codec[]): readonly PlanShape[] {
+  if (cut === manifest.blocks.length) return [{ id: 'local', kind: 'local', cut, codec: 'none' }];
+  const crosses = cutAt(manifest, cut);
+  const lossy = PHASES.some((phase) => hasLossy(crosses.crossings[phase]));
+  // Where no tensor may be shortened every codec writes the same bytes: one plan stands for all.
+  const useful = lossy ? CODECS.filter((codec) => codecs.includes(codec)) : (['fp32'] as const);
+  return useful.map((codec) =>
+    cut === 0
+      ? { id: codec === 'fp32' ? 'remote' : `remote/${codec}`, kind: 'remote', cut, codec }
+      : { id: `split@${cut}/${codec}`, kind: 'split', cut, codec },
+  );
+}
+
+/** Throws `bad-package` when the manifest does not describe the cut. */
+export function cutAt(manifest: Manifest, cut: number): Cut {
+  const found = manifest.cuts[cut];
+  if (found === undefined || found.cut !== cut) {
+    throw new IsthmusError('bad-package', `the manifest does not describe cut ${cut}`, { details: { cut } });
+  }
+  return found;
+}
+
+/** Names of the tensors that leave the device at a cut, each once. */
+export function leavingTensors(manifest: Manifest, cut: number): readonly string[] {
+  if (cut === manifest.blocks.length) return [];
+  const { crossings } = cutAt(manifest, cut);
+  return [...new Set(PHASES.flatMap((phase) => crossings[phase]?.sent.map(({ name }) => name) ?? []))];
+}

@@ -1,0 +1,63 @@
+/** The only importer of onnxruntime-node. */
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { systemClock } from '../../core/clock.ts';
+import type { Manifest } from '../../package/manifest.ts';
+import type { Prober } from '../../package/import/prober.ts';
+import type { Tensor as CoreTensor } from '../../core/tensor.ts';
+import { writeModel } from '../../graph/onnx-write.ts';
+import { OrtRunner } from '../ort-runner.ts';
+import { fromOrt, toOrt } from '../ort-tensor.ts';
+import type { PackageSource } from '../runner.ts';
+
+export interface NodeRunnerOptions {
+  /** Threads of each session. Default 1: many sessions share the cores, and spinning threads cost ms. */
+  readonly threads?: number;
+  readonly graphOptimizationLevel?: 'disabled' | 'basic' | 'extended' | 'all';
+}
+
+function sessionOptions(options: NodeRunnerOptions): InferenceSession.SessionOptions {
+  return {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: options.threads ?? 1,
+    interOpNumThreads: 1,
+    logSeverityLevel: 4,
+    ...(options.graphOptimizationLevel === undefined
+      ? {}
+      : { graphOptimizationLevel: options.graphOptimizationLevel }),
+  };
+}
+
+export function createNodeRunner(
+  manifest: Manifest,
+  source: PackageSource,
+  options: NodeRunnerOptions = {},
+): OrtRunner {
+  return new OrtRunner({
+    manifest,
+    source,
+    provider: 'cpu',
+    threads: options.threads ?? 1,
+    Tensor,
+    clock: systemClock,
+    createSession: (model, shards, extra) =>
+      InferenceSession.create(model, {
+        ...sessionOptions(options),
+        extra: { ...extra },
+        externalData: shards.map(({ path, data }) => ({ path, data })),
+      }),
+  });
+}
+
+/** Runs a whole model once, for the importer's measurements. */
+export const nodeProber: Prober = async (model, feeds, fetches) => {
+  const session = await InferenceSession.create(writeModel(model), sessionOptions({}));
+  try {
+    const inputs = Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, toOrt(tensor, Tensor)]));
+    const results = await session.run(inputs, [...fetches]);
+    const outputs: Record<string, CoreTensor> = {};
+    for (const [name, tensor] of Object.entries(results)) outputs[name] = fromOrt(name, tensor);
+    return outputs;
+  } finally {
+    await session.release();
+  }
+};
