@@ -55,13 +55,13 @@ export class Atlas {
     this.#place(cut, prediction.bytesUp, prediction.bytesDown, false);
     const expected = `${planName(plan)}: ${milliseconds(prediction.totalMs)} expected.`;
     if (plan.rejected !== undefined) this.say(`${planName(plan)} cannot run: ${plan.rejected}`);
-    else this.say(choice === 'auto' ? `${expected} ${sentence(explanation.reason)}` : expected);
+    else this.say(choice === 'auto' ? because(plan, explanation.reason) : expected);
   }
 
   /** While a request runs: where it went. */
   planned(plan: PricedPlan, reason: string): void {
     this.#place(plan.cut, plan.prediction.bytesUp, plan.prediction.bytesDown, false);
-    this.say(`${planName(plan)}. ${sentence(reason)}`);
+    this.say(because(plan, reason));
   }
 
   /** After a request: what was counted. Long audio ran in pieces; the last one's plan is drawn. */
@@ -76,7 +76,7 @@ export class Atlas {
       sum((report) => report.bytesDown),
       true,
     );
-    this.say(`${planName(last.plan)}. ${sentence(last.reason)}`);
+    this.say(because(last.plan, last.reason));
   }
 
   #place(cut: number, bytesUp: number, bytesDown: number, measured: boolean): void {
@@ -118,10 +118,9 @@ function planOf({ plans, chosen }: Explanation, choice: PlanChoice): PricedPlan 
   return here.find(({ codec }) => codec === choice.codec) ?? here[0];
 }
 
-/** Reasons come as clauses; the page speaks in sentences. */
-function sentence(text: string): string {
-  const trimmed = text.trim();
-  if (trimmed === '') return '';
-  const capital = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
-  return /[.!?]$/.test(capital) ? capital : `${capital}.`;
+/** The plan in words, then why. The library's reasons begin with the plan's id, which says less. */
+function because(plan: PricedPlan, reason: string): string {
+  const own = `${plan.id}: `;
+  const text = reason.startsWith(own) ? reason.slice(own.length) : reason;
+  return `${planName(plan)}: ${text.replace(/[.\s]+$/, '')}.`;
 }
