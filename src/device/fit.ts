@@ -29,8 +29,8 @@ export interface Measurement {
   readonly ms: number;
 }
 
-/** Enough passes for sums that overlap to agree; each halves what is left. */
-const SWEEPS = 40;
+/** Enough passes for nested sums to agree to a thousandth; under a million operations for a probe. */
+const SWEEPS = 100;
 
 /** Each sum is followed half-way, so that measurements that contradict each other end in between. */
 const RELAXATION = 0.5;
@@ -53,7 +53,7 @@ export function isUsable(manifest: Manifest, measurement: Measurement): boolean 
     isSegmentOf(manifest, segment) &&
     phasesOf(stage).includes(phase) &&
     Number.isFinite(units) &&
-    units >= 0 &&
+    (units === 0 || units >= 1) &&
     isPlausibleMs(ms)
   );
 }

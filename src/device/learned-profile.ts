@@ -126,7 +126,8 @@ export function observe(
     return scaleCost(cost, (part) => {
       if (part === phase && inside(index)) return ratio ** gain;
       if ((counts[part] ?? 0) < 1) return ratio ** gain;
-      return ratio ** (LEARNING_RATE * DRIFT_SHARE);
+      // That a guess was wrong says nothing about what is known.
+      return seenHere < 1 ? 1 : ratio ** (LEARNING_RATE * DRIFT_SHARE);
     });
   });
   return learnedProfile({ ...profile.side, blocks: corrected }, seen);
