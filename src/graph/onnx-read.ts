@@ -1,8 +1,8 @@
 /** ONNX bytes to the types of `onnx-types.ts`. Pure; foreign or broken bytes throw `bad-model`. */
-import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import { IsthmusError } from '../errors.ts';
 import { decodeTensor } from './onnx-tensor.ts';
 import type { OnnxAttribute, OnnxDim, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from './onnx-types.ts';
+import { readFields, readVarints } from './protobuf.ts';
 
 /** Nested sub-graphs deeper than this are an attack, not a model: exporters reach 3. */
 export const MAX_GRAPH_DEPTH = 16;
@@ -12,33 +12,6 @@ export const MAX_NODES = 1_000_000;
 
 interface Budget {
   nodes: number;
-}
-
-/** A field that the caller did not take is kept raw; `false` says so. */
-type FieldHandler = (field: number, wire: WireType, reader: BinaryReader) => boolean;
-
-/** Walks one message's fields, returning those that `handle` left alone, tags included. */
-export function readFields(bytes: Uint8Array, handle: FieldHandler): Uint8Array[] {
-  const reader = new BinaryReader(bytes);
-  const rest: Uint8Array[] = [];
-  while (reader.pos < reader.len) {
-    const start = reader.pos;
-    const [field, wire] = reader.tag();
-    if (handle(field, wire, reader)) continue;
-    reader.skip(wire, field);
-    rest.push(bytes.subarray(start, reader.pos));
-  }
-  return rest;
-}
-
-/** Reads a repeated varint field in its packed or its plain form. */
-export function readVarints(wire: WireType, reader: BinaryReader, into: bigint[]): void {
-  if (wire !== WireType.LengthDelimited) {
-    into.push(BigInt(reader.int64()));
-    return;
-  }
-  const packed = new BinaryReader(reader.bytes());
-  while (packed.pos < packed.len) into.push(BigInt(packed.int64()));
 }
 
 export function readModel(bytes: Uint8Array): OnnxModel {

@@ -2,8 +2,8 @@
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { DTYPE_BYTES, elementCount } from '../core/tensor.ts';
 import { IsthmusError } from '../errors.ts';
-import { readFields, readVarints } from './onnx-read.ts';
 import { dtypeOf, type ExternalData, type OnnxTensor } from './onnx-types.ts';
+import { readFields, readVarints } from './protobuf.ts';
 
 /** TensorProto.DataLocation.EXTERNAL */
 const EXTERNAL = 1;

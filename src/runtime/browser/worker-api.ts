@@ -1,0 +1,56 @@
+/** What the worker offers and how results travel: comlink drops everything of an error but its text. */
+import type { Segment } from '../../core/span.ts';
+import { fromWireError, toWireError, type WireError } from '../../errors.ts';
+import type { Manifest } from '../../package/manifest.ts';
+import type { RunRequest, RunResult, StateId } from '../runner.ts';
+import type { WebProvider } from './ort-web.ts';
+
+export type Outcome<T> = { readonly value: T } | { readonly error: WireError };
+
+export interface OpenRequest {
+  /** Absolute URL of the package. */
+  readonly packageUrl: string;
+  readonly provider: WebProvider;
+  readonly threads: number;
+  readonly wasmPaths?: string;
+}
+
+export interface Opened {
+  readonly manifest: Manifest;
+  /** The network failed and the manifest is that of an earlier visit. */
+  readonly fromCache: boolean;
+  readonly threads: number;
+}
+
+export type Progress = (done: number, total: number) => void;
+
+/** Long calls carry a `job`, by which `cancel` ends them. */
+export interface WorkerApi {
+  open(request: OpenRequest, job: number): Promise<Outcome<Opened>>;
+  /** Fetches files of the package into the cache. */
+  fetchFiles(paths: readonly string[], job: number, progress: Progress): Promise<Outcome<void>>;
+  missingBytes(paths: readonly string[]): Promise<Outcome<number>>;
+  /** The bytes of one file, e.g. the tokenizer. */
+  readFile(path: string, job: number): Promise<Outcome<Uint8Array>>;
+  load(segment: Segment, job: number, progress: Progress): Promise<Outcome<void>>;
+  unload(segment: Segment): Promise<Outcome<void>>;
+  openState(): Promise<Outcome<StateId>>;
+  closeState(state: StateId): Promise<Outcome<void>>;
+  run(request: RunRequest): Promise<Outcome<RunResult>>;
+  cancel(job: number): Promise<void>;
+  close(): Promise<Outcome<void>>;
+}
+
+/** Runs work and puts what came of it in an envelope that survives the boundary. */
+export async function outcome<T>(work: () => Promise<T>): Promise<Outcome<T>> {
+  try {
+    return { value: await work() };
+  } catch (error) {
+    return { error: toWireError(error) };
+  }
+}
+
+export function unwrap<T>(result: Outcome<T>): T {
+  if ('error' in result) throw fromWireError(result.error);
+  return result.value;
+}

@@ -1,0 +1,101 @@
+/** The worker's side: a runner and the package it reads from. */
+import { systemClock } from '../../core/clock.ts';
+import { IsthmusError } from '../../errors.ts';
+import { type LoadedPackage, loadPackage } from '../../package/source.ts';
+import type { BlobStore } from '../../storage/blob-store.ts';
+import { openBrowserStore } from '../../storage/browser/blob-store.ts';
+import type { SpanRunner } from '../runner.ts';
+import { createWebRunner } from './ort-web.ts';
+import { type OpenRequest, type Opened, outcome, type Progress, type WorkerApi } from './worker-api.ts';
+
+/** Progress crosses to the page; oftener than this it would only cost frames. */
+const PROGRESS_INTERVAL_MS = 50;
+
+export function createWorkerHost(): WorkerApi {
+  const jobs = new Map<number, AbortController>();
+  let store: BlobStore | undefined;
+  let loaded: LoadedPackage | undefined;
+  let runner: SpanRunner | undefined;
+
+  const pack = (): LoadedPackage => loaded ?? notOpen();
+  const running = (): SpanRunner => runner ?? notOpen();
+  const withJob = async <T>(job: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
+    const controller = new AbortController();
+    jobs.set(job, controller);
+    try {
+      return await work(controller.signal);
+    } finally {
+      jobs.delete(job);
+    }
+  };
+
+  const open = async (request: OpenRequest, signal: AbortSignal): Promise<Opened> => {
+    store = await openBrowserStore();
+    loaded = await loadPackage(request.packageUrl, { store, signal });
+    const { manifest, source, fromCache } = loaded;
+    const { provider, threads, wasmPaths } = request;
+    runner = await createWebRunner({
+      manifest,
+      source,
+      provider,
+      threads,
+      ...(wasmPaths === undefined ? {} : { wasmPaths }),
+    });
+    return { manifest, fromCache, threads: runner.threads };
+  };
+
+  const fetchFiles = async (paths: readonly string[], signal: AbortSignal, progress: Progress): Promise<void> => {
+    const { manifest, source } = pack();
+    const total = await source.missingBytes(paths);
+    let before = 0;
+    const report = throttled(progress);
+    for (const path of paths) {
+      const missing = await source.missingBytes([path]);
+      if (missing === 0) continue;
+      const size = manifest.files[path]?.bytes ?? missing;
+      const held = size - missing;
+      const done = before;
+      await source.read(path, { signal, onProgress: (bytes) => report(done + Math.max(0, bytes - held), total) });
+      before += missing;
+      report(before, total);
+    }
+    progress(total, total);
+  };
+
+  return {
+    open: (request, job) => outcome(() => withJob(job, (signal) => open(request, signal))),
+    fetchFiles: (paths, job, progress) =>
+      outcome(() => withJob(job, (signal) => fetchFiles(paths, signal, progress))),
+    missingBytes: (paths) => outcome(() => pack().source.missingBytes(paths)),
+    readFile: (path, job) => outcome(() => withJob(job, (signal) => pack().source.read(path, { signal }))),
+    load: (segment, job, progress) =>
+      outcome(() =>
+        withJob(job, (signal) => running().load(segment, { signal, onProgress: throttled(progress) })),
+      ),
+    unload: (segment) => outcome(() => running().unload(segment)),
+    openState: () => outcome(() => running().openState()),
+    closeState: (state) => outcome(() => running().closeState(state)),
+    run: (request) => outcome(() => running().run(request)),
+    cancel: async (job) => jobs.get(job)?.abort(),
+    close: () =>
+      outcome(async () => {
+        for (const job of jobs.values()) job.abort();
+        await runner?.close();
+        await store?.close();
+      }),
+  };
+}
+
+function notOpen(): never {
+  throw new IsthmusError('closed', 'the worker has no open package');
+}
+
+function throttled(progress: Progress): Progress {
+  let last = -Infinity;
+  return (done, total) => {
+    const now = systemClock.now();
+    if (done < total && now - last < PROGRESS_INTERVAL_MS) return;
+    last = now;
+    progress(done, total);
+  };
+}
