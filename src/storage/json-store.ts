@@ -55,7 +55,8 @@ export function withMemoryFallback(store: JsonStore, onWarning?: (error: Isthmus
   const memory = createMemoryJsonStore();
   return {
     async get(key) {
-      return (await memory.get(key)) ?? (await store.get(key));
+      const held = await memory.get(key);
+      return held === undefined ? store.get(key) : held;
     },
     async set(key, value) {
       try {

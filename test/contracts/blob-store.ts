@@ -25,8 +25,9 @@ function equal(got: unknown, expected: unknown, what: string): void {
 function equalBytes(got: Uint8Array | undefined, expected: Uint8Array, what: string): void {
   if (!got) throw new Error(`${what}: nothing there`);
   equal(got.byteLength, expected.byteLength, `${what}: length`);
-  const at = got.findIndex((byte, index) => byte !== expected[index]);
-  if (at >= 0) throw new Error(`${what}: byte ${at} is ${got[at]}, not ${expected[at]}`);
+  for (let at = 0; at < got.byteLength; at += 1) {
+    if (got[at] !== expected[at]) throw new Error(`${what}: byte ${at} is ${got[at]}, not ${expected[at]}`);
+  }
 }
 
 async function refused(work: Promise<unknown>, code: string, what: string): Promise<unknown> {
@@ -53,7 +54,9 @@ async function partialOf(store: BlobStore, key: string): Promise<Uint8Array> {
 }
 
 function pattern(length: number, seed: number): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from({ length }, (_, index) => (index * 31 + (index >> 8) * 7 + seed) & 255);
+  const bytes = new Uint8Array(length);
+  for (let at = 0; at < length; at += 1) bytes[at] = (at * 31 + (at >> 8) * 7 + seed) & 255;
+  return bytes;
 }
 
 /** Longer than two chunks of any store that cuts blobs up, and a multiple of none. */
@@ -183,24 +186,24 @@ const partialCases: readonly ContractCase[] = [
       at += chunk.byteLength;
     }
     equalBytes(await partialOf(store, 'a'), bytes, 'before');
-    await store.finishPartial('a');
+    await store.finishPartial('a', LARGE_BYTES);
     equalBytes(await store.get('a'), bytes, 'after');
     equal([await store.partialLength('a'), await store.keys()], [0, ['a']], 'no longer partial');
     equal(await store.bytes(), LARGE_BYTES, 'bytes');
   }),
   contractCase('finishing nothing gives an empty blob', async (store) => {
-    await store.finishPartial('a');
+    await store.finishPartial('a', 0);
     equalBytes(await store.get('a'), new Uint8Array(0), 'empty');
   }),
   contractCase('finishing replaces the whole blob of that key', async (store) => {
     await store.put('a', pattern(100, 1));
     await store.appendPartial('a', 0, pattern(30, 2));
     equalBytes(await store.get('a'), pattern(100, 1), 'still the old one');
-    await store.finishPartial('a');
+    await store.finishPartial('a', 30);
     equalBytes(await store.get('a'), pattern(30, 2), 'the new one');
     equal(await store.bytes(), 30, 'bytes');
   }),
-  contractCase('refuses an append that does not fit, and keeps what it had', async (store) => {
+  contractCase('refuses an append or an end that does not fit, and keeps what it had', async (store) => {
     await store.appendPartial('a', 0, pattern(100, 1));
     for (const offset of [0, 99, 101]) {
       const reason = await refused(
@@ -210,7 +213,16 @@ const partialCases: readonly ContractCase[] = [
       );
       equal(reason, 'offset', 'reason');
     }
+    for (const length of [0, 99, 101]) {
+      equal(await refused(store.finishPartial('a', length), 'storage-failed', 'finish'), 'offset', 'reason');
+    }
+    equal(await refused(store.finishPartial('b', 1), 'storage-failed', 'finish nothing'), 'offset', 'reason');
     equalBytes(await partialOf(store, 'a'), pattern(100, 1), 'unchanged');
+    equal(
+      [await store.get('a'), await store.get('b'), await store.keys()],
+      [undefined, undefined, []],
+      'none',
+    );
   }),
   contractCase('putting and deleting end a partial blob', async (store) => {
     await store.appendPartial('a', 0, pattern(100, 1));
@@ -237,7 +249,7 @@ const reopenCase = contractCase('keeps whole and partial blobs over a restart', 
   try {
     equalBytes(await again.get('whole'), pattern(LARGE_BYTES, 1), 'whole');
     await again.appendPartial('part', 100, pattern(50, 3));
-    await again.finishPartial('part');
+    await again.finishPartial('part', 150);
     equalBytes(await again.get('part'), Uint8Array.from([...pattern(100, 2), ...pattern(50, 3)]), 'partial');
   } finally {
     await again.close();

@@ -2,8 +2,8 @@
 import { open, readFile, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, normalize } from 'node:path';
 import { IsthmusError } from '../../errors.ts';
-import { readModel } from '../../graph/onnx-read.ts';
 import { withGraph } from '../../graph/model-graph.ts';
+import { readModel } from '../../graph/onnx-read.ts';
 import type { OnnxModel, OnnxTensor } from '../../graph/onnx-types.ts';
 
 export async function readOnnxFile(path: string): Promise<OnnxModel> {
@@ -34,7 +34,10 @@ async function withData(tensor: OnnxTensor, folder: string): Promise<OnnxTensor>
   const { location, offset } = tensor.external;
   const relative = normalize(location);
   if (isAbsolute(relative) || relative.startsWith('..')) {
-    throw new IsthmusError('bad-model', `the weight '${tensor.name}' points outside of the model's folder: '${location}'`);
+    throw new IsthmusError(
+      'bad-model',
+      `the weight '${tensor.name}' points outside of the model's folder: '${location}'`,
+    );
   }
   const path = join(folder, relative);
   const size = await stat(path).then(
@@ -47,7 +50,10 @@ async function withData(tensor: OnnxTensor, folder: string): Promise<OnnxTensor>
   );
   const length = tensor.external.length ?? size - offset;
   if (offset + length > size) {
-    throw new IsthmusError('bad-model', `the external data '${location}' is truncated: '${tensor.name}' ends at ${offset + length} of ${size} bytes`);
+    throw new IsthmusError(
+      'bad-model',
+      `the external data '${location}' is truncated: '${tensor.name}' ends at ${offset + length} of ${size} bytes`,
+    );
   }
   const data = new Uint8Array(length);
   const file = await open(path);
