@@ -56,7 +56,10 @@ function price(shape: PlanShape, model: CostModel): PricedPlan {
   // The device's provider, unless nothing runs there.
   const provider = shape.kind === 'remote' ? (endpoint?.side.provider ?? device.provider) : device.provider;
   return {
-    ...shape,
+    id: shape.id,
+    kind: shape.kind,
+    cut: shape.cut,
+    codec: shape.codec,
     provider,
     prediction: predict(shape, model),
     leaves: leavingTensors(manifest, shape.cut),
