@@ -19,10 +19,8 @@ export function explainChoice(
   if (forced) return `${head}, as the options ask for it`;
   const others = plans.filter((plan) => plan.id !== chosen.id);
   const open = others.filter((plan) => plan.rejected === undefined);
-  const rejected = others.filter((plan) => plan.rejected !== undefined);
-  const excluded = [...new Set(rejected.map((plan) => plan.rejected))].join('; ');
-  if (open.length === 0)
-    return `${head}, the only plan that can run${excluded === '' ? '' : `: ${excluded}`}`;
+  const excluded = exclusions(others);
+  if (open.length === 0) return [`${head}, the only plan that can run`, ...excluded].join('; ');
 
   // Against the two that anyone would try first; `plans` comes best first, so remote's best codec.
   const rivals = (['local', 'remote'] as const).flatMap((kind) => {
@@ -38,7 +36,18 @@ export function explainChoice(
     next === undefined
       ? []
       : [`${next.id} would take ${ms(next.prediction.totalMs)}: ${burden(next, model)}`];
-  return [because, ...rest, ...(excluded === '' ? [] : [`not possible: ${excluded}`])].join('; ');
+  return [because, ...rest, ...excluded].join('; ');
+}
+
+/** How many plans each limit rules out, by name where it is one. */
+function exclusions(plans: readonly PricedPlan[]): readonly string[] {
+  const byLimit = new Map<string, string[]>();
+  for (const { id, rejected } of plans) {
+    if (rejected !== undefined) byLimit.set(rejected, [...(byLimit.get(rejected) ?? []), id]);
+  }
+  return [...byLimit].map(
+    ([limit, ids]) => `${ids.length === 1 ? ids[0] : `${ids.length} plans`} ruled out: ${limit}`,
+  );
 }
 
 function sooner(chosen: Prediction, rival: Prediction): string {
@@ -64,6 +73,7 @@ function burden(plan: PricedPlan, model: CostModel): string {
   const most = Math.max(prediction.weightsMs, prediction.linkMs, computeMs(prediction));
   if (most === prediction.weightsMs) return weightsWords(prediction, plan);
   if (most === prediction.linkMs) return linkWords(plan, model);
+  if (plan.kind === 'local') return `${ms(prediction.deviceMs)} of work on this device`;
   return `${ms(prediction.deviceMs)} of work here and ${ms(prediction.endpointMs)} at the endpoint`;
 }
 
@@ -93,14 +103,16 @@ function computeWords(chosen: PricedPlan, rival: PricedPlan, model: CostModel): 
   const here = total(spanMs(model.device, span));
   const there = total(spanMs(model.endpoint, span));
   const what = spanName(manifest, span.from, span.to);
-  if (here > there * SAME_SPEED)
-    return `the endpoint runs ${what} ${times(here / there)} faster than this device`;
-  if (there > here * SAME_SPEED)
-    return `this device runs ${what} ${times(there / here)} faster than the endpoint`;
+  const outward = chosen.cut < rival.cut;
+  const [slow, quick] = outward ? [here, there] : [there, here];
+  if (slow > quick * SAME_SPEED) {
+    const [winner, loser] = outward ? ['the endpoint', 'this device'] : ['this device', 'the endpoint'];
+    return `${winner} runs ${what} ${times(slow / quick)} faster than ${loser}`;
+  }
   const queueMs = model.input.endpoint?.queueMs ?? 0;
-  return queueMs > 0
+  return !outward && queueMs > 0
     ? `the endpoint lets work wait (${ms(queueMs)} a turn)`
-    : `this device runs ${what} about as fast as the endpoint`;
+    : `${what} runs about as fast on both sides`;
 }
 
 /** Stages by name where the span is made of whole ones, else blocks by number. */

@@ -120,6 +120,30 @@ describe('choosePlan', () => {
     expect(reason).toMatch(/sooner than remote .* because remote sends 256 KB up at 20 KB\/s/);
   });
 
+  it('names waiting at the endpoint, and a plan that a limit rules out', () => {
+    const busy = endpointOf(sideOf(manifest, 390), 500);
+    expect(choose({ endpoint: busy, link: linkOf(5, 1e8, 1e8) }).reason).toContain(
+      'because the endpoint lets work wait (500 ms a turn)',
+    );
+    const noLocal = (plan: { id: string }) => (plan.id === 'local' ? 'no memory' : undefined);
+    expect(choose({ limits: [noLocal] }).reason).toMatch(/; local ruled out: no memory$/);
+  });
+
+  it('never says that the side which gained work is the slower one', () => {
+    const range = fc.double({ min: 20, max: 2_000, noNaN: true });
+    fc.assert(
+      fc.property(range, range, fc.double({ min: 0, max: 500, noNaN: true }), (here, there, queueMs) => {
+        const { chosen, reason } = choose({
+          device: sideOf(manifest, here),
+          endpoint: endpointOf(sideOf(manifest, there), queueMs),
+          link: linkOf(1, 1e9, 1e9),
+        });
+        if (chosen.kind === 'local') expect(reason).not.toContain('faster than this device');
+        if (chosen.kind === 'remote') expect(reason).not.toContain('faster than the endpoint');
+      }),
+    );
+  });
+
   it('prices a forced plan and says that it was asked for', () => {
     const { chosen, reason, plans } = choose({ choice: { cut: 9, codec: 'fp16' } });
     expect(chosen.id).toBe('split@9/fp16');
@@ -131,7 +155,7 @@ describe('choosePlan', () => {
     const { chosen, plans, reason } = choose({ endpointState: 'down', link: linkOf(1, 1e9, 1e9) });
     expect(chosen.id).toBe('local');
     expect(plans.slice(1).every(({ rejected }) => rejected === ENDPOINT_DOWN)).toBe(true);
-    expect(reason).toContain(`the only plan that can run: ${ENDPOINT_DOWN}`);
+    expect(reason).toContain(`the only plan that can run; 40 plans ruled out: ${ENDPOINT_DOWN}`);
   });
 
   it('fails with weights-missing when neither endpoint nor weights can be reached', () => {
