@@ -10,7 +10,8 @@
  * | `int8` | one float32 scale per row (rows in order), then n int8: `x = q * s` | half its row's scale, rounded   |
  *
  * A row is what shares all but the last index: one token's vector in `[batch, seq, hidden]`. Scales are
- * symmetric, `max(abs(row)) / 127`. A row with a scale below the least normal float32 is written as zeros.
+ * symmetric, `max(abs(row)) / 127`. Where float32 has no place left for a scale (values below 1e-36) the
+ * error is up to the value itself.
  *
  * Written as `fp32` instead: a tensor with a NaN or infinity under `int8`, since one such value would
  * take its whole row with it; a tensor with a finite value that would overflow under `fp16`; rows of a
@@ -31,7 +32,6 @@ export interface EncodedTensor {
 
 const INT8_MAX = 127;
 const SCALE_BYTES = 4;
-const LEAST_NORMAL_FLOAT32 = 2 ** -126;
 
 /** Rows of the last axis; a tensor without elements has none, whatever its other extents say. */
 function rowsOf(dims: readonly number[]): number {
@@ -143,10 +143,9 @@ function largestMagnitude(values: Float32Array, from: number, to: number): numbe
   return peak;
 }
 
-/** `peak / 127` as a float32; one place less where 127 of it would overflow; 0 where it has lost its precision. */
+/** `peak / 127` as a float32; one place less where 127 of it would overflow. */
 function scaleFor(peak: number): number {
   const scale = Math.fround(peak / INT8_MAX);
-  if (scale < LEAST_NORMAL_FLOAT32) return 0;
   return Number.isFinite(Math.fround(scale * INT8_MAX)) ? scale : Math.fround(scale * (1 - 2 ** -23));
 }
 

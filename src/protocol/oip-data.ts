@@ -78,7 +78,6 @@ export function tensorFromData(dtype: DType, dims: readonly number[], data: unkn
   if (!Array.isArray(data)) throw new IsthmusError('bad-tensor', 'the data of a tensor is not an array');
   const values: unknown[] = [];
   flatten(data, 0, values);
-  // Before anything is allocated: a shape costs nothing to claim.
   const expected = elementCount(dims);
   if (values.length !== expected) {
     throw new IsthmusError(

@@ -49,7 +49,6 @@ export class Inbox {
 
   onFrame(handler: (frame: Uint8Array) => void): void {
     this.#onFrame = handler;
-    this.#unread = 0;
     this.#schedule();
   }
 

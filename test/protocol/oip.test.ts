@@ -139,6 +139,10 @@ describe('tensors as JSON data', () => {
     expect(failureOf(() => tensorFromData(dtype, dims, data)).code).toBe('bad-tensor');
   });
 
+  test('a wrong number of values is told in values', () => {
+    expect(failureOf(() => tensorFromData('float32', [2], [1])).message).toContain('2 values, not 1');
+  });
+
   test.each([
     ['NaN', float32Tensor(Float32Array.of(Number.NaN), [1])],
     ['an infinity', float32Tensor(Float32Array.of(Number.POSITIVE_INFINITY), [1])],
