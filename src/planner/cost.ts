@@ -48,7 +48,7 @@ export interface CostModel {
   readonly loopStart: number | undefined;
 }
 
-/** A token id and its message: what an endpoint sends for each token. */
+/** A token id and its message: what an endpoint sends for each token, and takes to start a loop. */
 const TOKEN_MESSAGE_BYTES = messageBytes([8]);
 
 export function costModel(input: PlanningInput): CostModel {
@@ -165,7 +165,7 @@ function stepByStep(
   };
 }
 
-/** Bytes up for what crosses in `phases`, as one message; 0 when nothing crosses in them. */
+/** Bytes up for what crosses in `phases`, as one message; that starts a loop where nothing is listed. */
 function upBytes(shape: PlanShape, model: CostModel, phases: readonly Phase[]): number {
   const { crossings } = cutAt(model.input.manifest, shape.cut);
   const codec = shape.codec === 'none' ? 'fp32' : shape.codec;
@@ -173,7 +173,7 @@ function upBytes(shape: PlanShape, model: CostModel, phases: readonly Phase[]): 
     const crossing: Crossing | undefined = crossings[phase];
     return crossing === undefined ? [] : [{ phase, crossing }];
   });
-  if (present.length === 0) return 0;
+  if (present.length === 0) return phases.includes('step') ? TOKEN_MESSAGE_BYTES : 0;
   const each = present.map(({ phase, crossing }) =>
     crossingBytes(crossing, extentAt(shape.cut, phase, model), codec),
   );

@@ -63,9 +63,15 @@ export function cutAt(manifest: Manifest, cut: number): Cut {
   return found;
 }
 
-/** Names of the tensors that leave the device at a cut, each once. */
+/**
+ * Names of the tensors that leave the device at a cut, each once. Where a model starts with its loop
+ * and the manifest lists nothing for cut 0, what leaves is the token ids.
+ */
 export function leavingTensors(manifest: Manifest, cut: number): readonly string[] {
   if (cut === manifest.blocks.length) return [];
   const { crossings } = cutAt(manifest, cut);
-  return [...new Set(PHASES.flatMap((phase) => crossings[phase]?.sent.map(({ name }) => name) ?? []))];
+  const names = PHASES.flatMap((phase) => crossings[phase]?.sent.map(({ name }) => name) ?? []);
+  const first = manifest.stages[0];
+  if (cut === 0 && names.length === 0 && first?.kind === 'loop') return [first.tokenInput.name];
+  return [...new Set(names)];
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Manifest } from '../../src/package/manifest.ts';
 import { crossingBytes, messageBytes } from '../../src/planner/bytes.ts';
 import { costModel, type PlanningInput, predict } from '../../src/planner/cost.ts';
-import { enumeratePlans } from '../../src/planner/enumerate.ts';
+import { enumeratePlans, leavingTensors } from '../../src/planner/enumerate.ts';
 import type { Prediction } from '../../src/planner/types.ts';
 import { decoderManifest, encoderManifest, speechManifest } from '../fixtures/manifest.ts';
 import { endpointOf, flatSide, inputOf, linkOf, sideOf, WORKLOAD } from './sides.ts';
@@ -120,6 +120,12 @@ describe('predict', () => {
     expect(remote.bytesUp).toBe(messageBytes([8]));
     expect(remote.roundTrips).toBe(1);
     expect(price('split@3/fp32', sides, model).roundTrips).toBe(TOKENS);
+    const unlisted = {
+      ...model,
+      cuts: model.cuts.map((cut) => (cut.cut === 0 ? { cut: 0, crossings: {} } : cut)),
+    };
+    expect(price('remote', sides, unlisted)).toEqual(remote);
+    expect(leavingTensors(unlisted, 0)).toEqual(['tokens']);
   });
 
   const plans = enumeratePlans(manifest, {
