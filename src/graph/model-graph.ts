@@ -77,7 +77,11 @@ export function closure(
   graph: ModelGraph,
   targets: Iterable<string>,
   given: ReadonlySet<string> = new Set(),
-): { readonly nodes: readonly number[]; readonly inputs: ReadonlySet<string>; readonly weights: ReadonlySet<string> } {
+): {
+  readonly nodes: readonly number[];
+  readonly inputs: ReadonlySet<string>;
+  readonly weights: ReadonlySet<string>;
+} {
   const needed = new Set<number>();
   const inputs = new Set<string>();
   const weights = new Set<string>();

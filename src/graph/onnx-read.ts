@@ -1,7 +1,15 @@
 /** ONNX bytes to the types of `onnx-types.ts`. Pure; foreign or broken bytes throw `bad-model`. */
 import { IsthmusError } from '../errors.ts';
 import { decodeTensor } from './onnx-tensor.ts';
-import type { OnnxAttribute, OnnxDim, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from './onnx-types.ts';
+import type {
+  OnnxAttribute,
+  OnnxDim,
+  OnnxGraph,
+  OnnxModel,
+  OnnxNode,
+  OnnxTensor,
+  OnnxValue,
+} from './onnx-types.ts';
 import { readFields, readVarints } from './protobuf.ts';
 
 /** Nested sub-graphs deeper than this are an attack, not a model: exporters reach 3. */

@@ -1,5 +1,5 @@
 /** TensorProto: many ways to store the same elements, brought into one (little-endian bytes). */
-import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { type BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { DTYPE_BYTES, elementCount } from '../core/tensor.ts';
 import { IsthmusError } from '../errors.ts';
 import { dtypeOf, type ExternalData, type OnnxTensor } from './onnx-types.ts';
@@ -9,15 +9,15 @@ import { readFields, readVarints } from './protobuf.ts';
 const EXTERNAL = 1;
 
 interface TypedData {
-  float?: Uint8Array[];
-  double?: Uint8Array[];
-  ints?: bigint[];
+  readonly float: Uint8Array[];
+  readonly double: Uint8Array[];
+  readonly ints: bigint[];
 }
 
 export function decodeTensor(bytes: Uint8Array): OnnxTensor {
   const dims: bigint[] = [];
   const entries = new Map<string, string>();
-  const typed: TypedData = {};
+  const typed: TypedData = { float: [], double: [], ints: [] };
   let name = '';
   let dataType = 0;
   let raw: Uint8Array | undefined;
@@ -25,11 +25,11 @@ export function decodeTensor(bytes: Uint8Array): OnnxTensor {
   const rest = readFields(bytes, (field, wire, reader) => {
     if (field === 1) readVarints(wire, reader, dims);
     else if (field === 2) dataType = reader.int32();
-    else if (field === 4) (typed.float ??= []).push(readFixed(wire, reader, 4));
-    else if (field === 5 || field === 7 || field === 11) readVarints(wire, reader, (typed.ints ??= []));
+    else if (field === 4) typed.float.push(readFixed(wire, reader, 4));
+    else if (field === 5 || field === 7 || field === 11) readVarints(wire, reader, typed.ints);
     else if (field === 8) name = reader.string();
     else if (field === 9) raw = reader.bytes();
-    else if (field === 10) (typed.double ??= []).push(readFixed(wire, reader, 8));
+    else if (field === 10) typed.double.push(readFixed(wire, reader, 8));
     else if (field === 13) readEntry(reader.bytes(), entries);
     else if (field === 14) location = reader.int32();
     else return false;
@@ -90,9 +90,9 @@ function typedBytes(
   if (dtype === undefined) return undefined;
   const count = elementCount(dims);
   const width = DTYPE_BYTES[dtype];
-  if (typed.float !== undefined) return concat(typed.float);
-  if (typed.double !== undefined) return concat(typed.double);
-  if (typed.ints === undefined) return count === 0 ? new Uint8Array(0) : undefined;
+  if (typed.float.length > 0) return concat(typed.float);
+  if (typed.double.length > 0) return concat(typed.double);
+  if (typed.ints.length === 0) return count === 0 ? new Uint8Array(0) : undefined;
   if (typed.ints.length !== count) {
     throw new IsthmusError('bad-model', `weight '${name}' has ${typed.ints.length} elements, not ${count}`);
   }
@@ -126,9 +126,13 @@ function checkLength(name: string, dataType: number, dims: readonly number[], go
   if (dtype === undefined) return;
   const expected = elementCount(dims) * DTYPE_BYTES[dtype];
   if (got !== expected) {
-    throw new IsthmusError('bad-model', `weight '${name}' has ${got} bytes where its shape takes ${expected}`, {
-      details: { name, dims, expected, got },
-    });
+    throw new IsthmusError(
+      'bad-model',
+      `weight '${name}' has ${got} bytes where its shape takes ${expected}`,
+      {
+        details: { name, dims, expected, got },
+      },
+    );
   }
 }
 

@@ -39,7 +39,10 @@ function branchOf(node: OnnxNode, name: string): OnnxGraph {
   const graph = node.attributes.find((attribute) => attribute.name === name)?.graphs[0]?.graph;
   if (graph === undefined) throw new IsthmusError('bad-model', `an If node has no ${name}`);
   if (graph.outputs.length !== node.outputs.length) {
-    throw new IsthmusError('bad-model', `the ${name} of an If yields ${graph.outputs.length} values, not ${node.outputs.length}`);
+    throw new IsthmusError(
+      'bad-model',
+      `the ${name} of an If yields ${graph.outputs.length} values, not ${node.outputs.length}`,
+    );
   }
   return graph;
 }

@@ -3,15 +3,15 @@
  * session per segment and phase; state stays here as the runtime's own tensors and never crosses.
  */
 import type { InferenceSession, Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-common';
+import type { Clock } from '../core/clock.ts';
 import type { Phase, Segment } from '../core/span.ts';
 import { DTYPE_BYTES, elementCount, makeTensor, type Tensor } from '../core/tensor.ts';
-import type { Clock } from '../core/clock.ts';
 import { IsthmusError, isIsthmusError, throwIfAborted } from '../errors.ts';
+import { composeSegment } from '../graph/compose.ts';
 import type { ModelGraph } from '../graph/model-graph.ts';
 import { toModelGraph } from '../graph/model-graph.ts';
 import { readModel } from '../graph/onnx-read.ts';
 import { writeModel } from '../graph/onnx-write.ts';
-import { composeSegment } from '../graph/compose.ts';
 import type { Manifest, StateEntry } from '../package/manifest.ts';
 import { graphFile, phasesOf, segmentPhase, stageAt, statesOf } from '../package/segments.ts';
 import { fromOrt, toOrt } from './ort-tensor.ts';
@@ -117,14 +117,18 @@ export class OrtRunner implements SpanRunner {
     this.#checkOpen();
     const phase = (await this.#segments.get(segmentKey(request.segment)))?.get(request.phase);
     if (phase === undefined) {
-      throw new IsthmusError('run-failed', `segment ${segmentKey(request.segment)} is not loaded for '${request.phase}'`);
+      throw new IsthmusError(
+        'run-failed',
+        `segment ${segmentKey(request.segment)} is not loaded for '${request.phase}'`,
+      );
     }
     const state = this.#stateFor(request, phase);
     const feeds = this.#feeds(request, phase, state);
     const wanted = request.fetches.filter((name) => !phase.passed.has(name));
     const fetches = [...wanted, ...phase.writes.map((entry) => entry.output)];
     for (const name of fetches) {
-      if (!phase.outputs.has(name)) throw new IsthmusError('bad-tensor', `the segment does not yield '${name}'`);
+      if (!phase.outputs.has(name))
+        throw new IsthmusError('bad-tensor', `the segment does not yield '${name}'`);
     }
     const started = this.#options.clock.now();
     const results = await this.#runSession(phase.session, feeds, [...new Set(fetches)]);
@@ -240,7 +244,8 @@ export class OrtRunner implements SpanRunner {
   #stateFor(request: RunRequest, phase: LoadedPhase): State {
     if (phase.reads.length === 0 && phase.writes.length === 0) return new Map();
     const state = request.state === undefined ? undefined : this.#states.get(request.state);
-    if (state === undefined) throw new IsthmusError('unknown-session', `there is no state ${request.state ?? '(none given)'}`);
+    if (state === undefined)
+      throw new IsthmusError('unknown-session', `there is no state ${request.state ?? '(none given)'}`);
     return state;
   }
 
@@ -264,7 +269,8 @@ export class OrtRunner implements SpanRunner {
   }
 
   #keep(state: State, entry: StateEntry, made: OrtTensor | undefined): void {
-    if (made === undefined) throw new IsthmusError('run-failed', `the runtime did not yield the state '${entry.output}'`);
+    if (made === undefined)
+      throw new IsthmusError('run-failed', `the runtime did not yield the state '${entry.output}'`);
     state.get(entry.input)?.dispose();
     state.set(entry.input, made);
   }

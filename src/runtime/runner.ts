@@ -5,6 +5,7 @@
  */
 import type { Phase, Segment } from '../core/span.ts';
 import type { TensorMap } from '../core/tensor.ts';
+import type { IsthmusError } from '../errors.ts';
 
 /** onnxruntime's names. `cpu` is native, the others are the browser's. */
 export type ExecutionProvider = 'wasm' | 'webgpu' | 'cpu';
@@ -57,4 +58,15 @@ export interface SpanRunner {
 export interface PackageSource {
   /** The bytes of a file that the manifest names, hash already verified. */
   read(path: string, options?: LoadOptions): Promise<Uint8Array>;
+}
+
+/** A runner on the user's device, together with the package that it reads from. */
+export interface DeviceRunner extends SpanRunner {
+  /** Fetches files of the package into the persistent cache; progress counts the missing bytes. */
+  fetchFiles(paths: readonly string[], options?: LoadOptions): Promise<void>;
+  /** Bytes of these files that are not on this device. */
+  missingBytes(paths: readonly string[]): Promise<number>;
+  readFile(path: string, options?: LoadOptions): Promise<Uint8Array>;
+  /** Resolves with the reason when the runner has ended, wanted or not. */
+  readonly ended: Promise<IsthmusError>;
 }

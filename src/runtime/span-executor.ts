@@ -124,7 +124,8 @@ class Execution implements SpanExecution {
     const outputs = await this.#run(segment, 'step', { ...this.#context, ...feeds });
     if (segment.to < stage.to) return { kind: 'crossing', tensors: { step: outputs } };
     const logits = outputs[stage.logits];
-    if (logits === undefined) throw new IsthmusError('run-failed', `the step did not yield '${stage.logits}'`);
+    if (logits === undefined)
+      throw new IsthmusError('run-failed', `the step did not yield '${stage.logits}'`);
     const scores = asFloat32(logits);
     return {
       kind: 'logits',

@@ -1,5 +1,6 @@
 /** What a user of the library sees of a session. Times in ms, sizes in bytes. */
 import type { Codec } from '../core/span.ts';
+import type { TensorMap } from '../core/tensor.ts';
 import type { IsthmusError } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
 import type { EndpointState, LinkEstimate, PricedPlan, Workload } from '../planner/types.ts';
@@ -16,6 +17,11 @@ export interface SessionOptions {
   readonly endpoint?: string | null;
   /** Default `auto`. A request may override it. */
   readonly plan?: PlanChoice;
+  /**
+   * When a plan fails on the way, go on with another. Default true. A forced plan falls back to
+   * `local` alone: what the user did not allow to leave the device does not leave it.
+   */
+  readonly fallback?: boolean;
   /** Codecs that the planner may use. Default `['fp32', 'fp16']`; `int8` can change a token. */
   readonly codecs?: readonly Codec[];
   /** `auto` (default) measures those that exist and keeps the fastest. */
@@ -83,10 +89,38 @@ export interface RequestReport {
   readonly roundTrips: number;
 }
 
+/** One request in the model's own terms; tasks are built on it. */
+export interface RunOptions {
+  /** Inputs of the first stage, by name. */
+  readonly inputs: TensorMap;
+  /** At most this many tokens; default: the package's bound. */
+  readonly maxTokens?: number;
+  readonly plan?: PlanChoice;
+  readonly signal?: AbortSignal;
+  /** Each token as it is known, in order, never twice. */
+  readonly onToken?: (token: number) => void;
+}
+
+export interface RunOutcome {
+  /** Tokens of a model with a token loop, its end token not among them; else empty. */
+  readonly tokens: readonly number[];
+  /** Outputs of a model without a loop; else empty. */
+  readonly outputs: TensorMap;
+  readonly report: RequestReport;
+}
+
 export interface Session {
   readonly manifest: Manifest;
   readonly provider: ExecutionProvider;
   readonly threads: number;
+  /**
+   * Runs one request on the plan that is predicted fastest, and goes on elsewhere when a link, endpoint
+   * or worker dies on the way. Requests run one after another. Throws `weights-missing`, `no-plan`,
+   * `endpoint-lost`, `aborted`, `closed`, `bad-tensor`.
+   */
+  run(options: RunOptions): Promise<RunOutcome>;
+  /** A file of the package, e.g. its tokenizer. */
+  readFile(path: string): Promise<Uint8Array>;
   /** Every plan with its prediction, best first, rejected ones last with the reason. */
   explain(workload?: Workload): Promise<Explanation>;
   /** Fetches everything that `local` needs. Resolves when it is here. */
@@ -107,6 +141,8 @@ export interface TranscribeOptions {
   /** Hz of `audio`; default: the model's. Other rates are resampled. */
   readonly sampleRate?: number;
   readonly plan?: PlanChoice;
+  /** Longest piece of audio that runs at once, in seconds. Default 20. */
+  readonly pieceSeconds?: number;
   readonly signal?: AbortSignal;
   /** The text so far, each time it grows. */
   readonly onText?: (text: string) => void;
@@ -118,10 +154,3 @@ export interface Transcript {
   /** One report per piece: audio longer than the model takes is cut at quiet places. */
   readonly reports: readonly RequestReport[];
 }
-
-/** On the public index: `transcribe(session, audio, options)`; audio is mono, -1..1. */
-export type Transcribe = (
-  session: Session,
-  audio: Float32Array,
-  options?: TranscribeOptions,
-) => Promise<Transcript>;

@@ -1,7 +1,8 @@
 /** From the cut search's answer to what the manifest says of a crossing. */
+
+import { IsthmusError } from '../../errors.ts';
 import type { ModelGraph } from '../../graph/model-graph.ts';
 import type { GraphTraits } from '../../graph/traits.ts';
-import { IsthmusError } from '../../errors.ts';
 import type { Crossing, CrossingTensor } from '../manifest.ts';
 import type { Measured } from './prober.ts';
 

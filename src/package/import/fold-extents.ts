@@ -13,7 +13,9 @@ export function extentValues(model: OnnxModel): Set<string> {
   const graph = toModelGraph(model);
   const found = new Set<string>();
   graph.nodes.forEach((node, index) => {
-    const derives = (graph.reads[index] ?? []).every((name) => found.has(name) || graph.initializers.has(name));
+    const derives = (graph.reads[index] ?? []).every(
+      (name) => found.has(name) || graph.initializers.has(name),
+    );
     if (node.opType !== 'Shape' && node.opType !== 'Size' && !derives) return;
     for (const output of node.outputs) found.add(output);
   });
@@ -40,7 +42,9 @@ export function foldExtents(model: OnnxModel, small: Probe, large: Probe): OnnxM
 function sameTensor(name: string, small: TensorMap, large: TensorMap): OnnxTensor | undefined {
   const a = small[name];
   const b = large[name];
-  if (a === undefined || b === undefined || a.dtype !== b.dtype || a.bytes.byteLength !== b.bytes.byteLength) return undefined;
-  if (a.dims.join() !== b.dims.join() || a.bytes.some((byte, index) => byte !== b.bytes[index])) return undefined;
+  if (a === undefined || b === undefined || a.dtype !== b.dtype || a.bytes.byteLength !== b.bytes.byteLength)
+    return undefined;
+  if (a.dims.join() !== b.dims.join() || a.bytes.some((byte, index) => byte !== b.bytes[index]))
+    return undefined;
   return { name, dataType: dataTypeOf(a.dtype), dims: a.dims, data: a.bytes.slice(), rest: [] };
 }

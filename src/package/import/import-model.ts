@@ -16,7 +16,7 @@ import { checkInitStep } from './init-step-check.ts';
 import { type ContextLink, loopStage } from './loop-stage.ts';
 import { onceStage } from './once-stage.ts';
 import { concreteDims, inputDtype, type Prober, probeTensor, probeValues } from './prober.ts';
-import { isInline, makeShards, weightKey, type WeightUse, weightless } from './shards.ts';
+import { isInline, makeShards, type WeightUse, weightKey, weightless } from './shards.ts';
 import type { StageParts } from './stage-parts.ts';
 
 export interface ImportSource {
@@ -117,7 +117,11 @@ async function foldInit(
     const feeds: Record<string, Tensor> = {};
     for (const value of init.graph.inputs) {
       feeds[value.name] =
-        contexts[index][value.name] ?? probeTensor(inputDtype(value), concreteDims(value, () => 1));
+        contexts[index][value.name] ??
+        probeTensor(
+          inputDtype(value),
+          concreteDims(value, () => 1),
+        );
     }
     return probeValues(probe, init, feeds, rows[index]);
   };
@@ -192,12 +196,17 @@ async function assemble(
     };
   });
   const index: Record<string, PackageFile> = {};
-  for (const [path, bytes] of files) index[path] = { sha256: await tools.hash(bytes), bytes: bytes.byteLength };
+  for (const [path, bytes] of files)
+    index[path] = { sha256: await tools.hash(bytes), bytes: bytes.byteLength };
   return { manifest: { ...draft, stages, blocks, files: index }, files };
 }
 
 /** The manifest without files: enough to compose every block. */
-function draftManifest(named: readonly NamedParts[], offsets: readonly number[], options: ImportOptions): Manifest {
+function draftManifest(
+  named: readonly NamedParts[],
+  offsets: readonly number[],
+  options: ImportOptions,
+): Manifest {
   const stages = named.map(({ name, parts }, index): Stage => {
     const from = offsets[index] ?? 0;
     const common = { name, from, to: from + parts.blocks };
@@ -249,7 +258,11 @@ function edgeCut(cut: Cut, stages: readonly Stage[]): Cut {
     .map((output) => {
       const width = output.dims.slice(2).reduce<number>((product, dim) => product * (dim ?? 1), 4);
       const { base, perUnit } = before.rows;
-      return { ...output, bytes: { base: base * width, perUnit: perUnit * width }, lossy: output.dtype === 'float32' };
+      return {
+        ...output,
+        bytes: { base: base * width, perUnit: perUnit * width },
+        lossy: output.dtype === 'float32',
+      };
     });
   return { cut: cut.cut, crossings: { once: { sent, recomputed: [] } } };
 }
@@ -267,14 +280,19 @@ function composeBlock(named: readonly NamedParts[], manifest: Manifest, block: B
   const reads = new Set(statesOf(stage, segment).map((state) => state.input));
   const composed = composeSegment(toModelGraph(model), given, targets);
   for (const input of composed.inputs) {
-    const foreign = stage.kind === 'loop' && stage.states.some((state) => state.input === input) && !reads.has(input);
-    if (foreign) throw new IsthmusError('internal', `block ${block.index} would read state '${input}' of another block`);
+    const foreign =
+      stage.kind === 'loop' && stage.states.some((state) => state.input === input) && !reads.has(input);
+    if (foreign)
+      throw new IsthmusError('internal', `block ${block.index} would read state '${input}' of another block`);
   }
   return composed;
 }
 
 function blockNodes(named: readonly NamedParts[], manifest: Manifest, block: Block): number {
-  return PHASES.reduce((sum, phase) => sum + (composeBlock(named, manifest, block, phase)?.model.graph.nodes.length ?? 0), 0);
+  return PHASES.reduce(
+    (sum, phase) => sum + (composeBlock(named, manifest, block, phase)?.model.graph.nodes.length ?? 0),
+    0,
+  );
 }
 
 function weightUses(named: readonly NamedParts[], manifest: Manifest): WeightUse[] {

@@ -20,14 +20,18 @@ export async function checkInitStep(
   probe: Prober,
 ): Promise<string[]> {
   if (loop.branch === undefined) return [];
-  const kept = loop.init === undefined ? {} : await probe(loop.init, only(loop.init, context), outputNames(loop.init));
+  const kept =
+    loop.init === undefined ? {} : await probe(loop.init, only(loop.init, context), outputNames(loop.init));
   const feeds: Record<string, Tensor> = {};
   for (const value of loop.step.graph.inputs) {
     const pair = loop.initStates.find((state) => state.input.name === value.name);
     const isToken = value.name === loop.tokens.name;
     feeds[value.name] =
       (pair === undefined ? context[value.name] : kept[pair.output.name]) ??
-      probeTensor(inputDtype(value), concreteDims(value, () => (isToken ? 1 : 0)));
+      probeTensor(
+        inputDtype(value),
+        concreteDims(value, () => (isToken ? 1 : 0)),
+      );
   }
   const ours = await probe(loop.step, feeds, [loop.logits.name]);
   const whole = await probe(model, wholeFeeds(model, loop, context, feeds), [loop.logits.name]);
@@ -39,7 +43,9 @@ export async function checkInitStep(
       { details: { difference, tolerance: INIT_STEP_TOLERANCE } },
     );
   }
-  return [`a step on empty state equals the first pass of the merged graph (largest difference ${difference})`];
+  return [
+    `a step on empty state equals the first pass of the merged graph (largest difference ${difference})`,
+  ];
 }
 
 function outputNames(model: OnnxModel): string[] {
@@ -47,7 +53,9 @@ function outputNames(model: OnnxModel): string[] {
 }
 
 function only(model: OnnxModel, from: TensorMap): TensorMap {
-  return Object.fromEntries(Object.entries(from).filter(([name]) => model.graph.inputs.some((v) => v.name === name)));
+  return Object.fromEntries(
+    Object.entries(from).filter(([name]) => model.graph.inputs.some((v) => v.name === name)),
+  );
 }
 
 function wholeFeeds(model: OnnxModel, loop: LoopParts, context: TensorMap, step: TensorMap): TensorMap {
@@ -56,12 +64,23 @@ function wholeFeeds(model: OnnxModel, loop: LoopParts, context: TensorMap, step:
     if (model.graph.initializers.some((tensor) => tensor.name === value.name)) continue;
     if (value.name === loop.branch?.input) {
       const flag = loop.branch.inStep ? 0 : 1;
-      feeds[value.name] = { ...probeTensor('bool', concreteDims(value, () => 1)), bytes: Uint8Array.of(flag) };
+      feeds[value.name] = {
+        ...probeTensor(
+          'bool',
+          concreteDims(value, () => 1),
+        ),
+        bytes: Uint8Array.of(flag),
+      };
     } else if (value.name === loop.tokens.name) {
       const tokens = step[value.name];
       if (tokens !== undefined) feeds[value.name] = tokens;
     } else {
-      feeds[value.name] = context[value.name] ?? probeTensor(inputDtype(value), concreteDims(value, () => 0));
+      feeds[value.name] =
+        context[value.name] ??
+        probeTensor(
+          inputDtype(value),
+          concreteDims(value, () => 0),
+        );
     }
   }
   return feeds;

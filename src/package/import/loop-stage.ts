@@ -1,8 +1,8 @@
 /** Cuts of a decoder: the step graph is cut, and the init graph is cut at the same blocks. */
 import type { TensorMap } from '../../core/tensor.ts';
 import { IsthmusError } from '../../errors.ts';
-import { type CutSearch, type FoundCut, findCuts, TENSOR_OVERHEAD_BYTES } from '../../graph/cuts.ts';
 import { solveCrossing } from '../../graph/crossing.ts';
+import { type CutSearch, type FoundCut, findCuts, TENSOR_OVERHEAD_BYTES } from '../../graph/cuts.ts';
 import { closure, type ModelGraph, toModelGraph } from '../../graph/model-graph.ts';
 import type { OnnxValue } from '../../graph/onnx-types.ts';
 import { sortLate } from '../../graph/order.ts';
@@ -70,8 +70,11 @@ export async function loopStage(
   const blockOf = (position: number): number => found.filter((cut) => cut.position <= position).length;
   const initMeasured: ReadonlyMap<string, Measured> =
     initProbes === undefined ? new Map<string, Measured>() : measure(...initProbes);
-  const states = stateEntries(loop, homes, blockOf, (pair) =>
-    (initMeasured.get(pair.output.name) ?? measured.get(pair.input.name))?.dims,
+  const states = stateEntries(
+    loop,
+    homes,
+    blockOf,
+    (pair) => (initMeasured.get(pair.output.name) ?? measured.get(pair.input.name))?.dims,
   );
   const lossy = activations(graph, traits);
   const initAt = (block: number): Crossing | undefined =>
@@ -142,7 +145,12 @@ function stepFeeds(
     const kept = loop.initStates.find((pair) => pair.input.name === value.name);
     const given = kept === undefined ? context[value.name] : initValues?.[kept.output.name];
     const extent = value.name === loop.tokens.name ? 1 : past;
-    feeds[value.name] = given ?? probeTensor(inputDtype(value), concreteDims(value, () => extent));
+    feeds[value.name] =
+      given ??
+      probeTensor(
+        inputDtype(value),
+        concreteDims(value, () => extent),
+      );
   }
   return feeds;
 }
@@ -171,14 +179,16 @@ function stateEntries(
   blockOf: (position: number) => number,
   measuredDims: (pair: StatePair) => Measured['dims'] | undefined,
 ): StateEntry[] {
-  const entry = (origin: StateEntry['origin']) => (pair: StatePair): StateEntry => ({
-    input: pair.input.name,
-    output: pair.output.name,
-    origin,
-    dtype: inputDtype(pair.input),
-    dims: stateDims(pair, measuredDims(pair)),
-    block: blockOf(homes.get(pair.input.name) ?? 0),
-  });
+  const entry =
+    (origin: StateEntry['origin']) =>
+    (pair: StatePair): StateEntry => ({
+      input: pair.input.name,
+      output: pair.output.name,
+      origin,
+      dtype: inputDtype(pair.input),
+      dims: stateDims(pair, measuredDims(pair)),
+      block: blockOf(homes.get(pair.input.name) ?? 0),
+    });
   return [...loop.stepStates.map(entry('step')), ...loop.initStates.map(entry('init'))];
 }
 

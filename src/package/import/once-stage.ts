@@ -63,7 +63,10 @@ export async function onceStage(model: OnnxModel, prober: Prober): Promise<OnceP
     stateOutputs: new Set(),
   });
   const lossy = new Set([...activations(graph, traits), ...raw]);
-  const first = { sent: [...graph.inputs.keys()].map((name) => crossingTensor(name, measured, lossy)), recomputed: [] };
+  const first = {
+    sent: [...graph.inputs.keys()].map((name) => crossingTensor(name, measured, lossy)),
+    recomputed: [],
+  };
   const notes = found.length === 0 ? ['no legal cut was found: the graph is one block'] : [];
   return {
     parts: {
@@ -89,7 +92,10 @@ export async function onceStage(model: OnnxModel, prober: Prober): Promise<OnceP
 function measuredOutput(name: string, measured: ReadonlyMap<string, Measured>): Measured {
   const value = measured.get(name);
   if (value === undefined) {
-    throw new IsthmusError('unsupported-model', `the output '${name}' is not a tensor that the model computes`);
+    throw new IsthmusError(
+      'unsupported-model',
+      `the output '${name}' is not a tensor that the model computes`,
+    );
   }
   return value;
 }
@@ -133,7 +139,10 @@ async function tryProbe(model: OnnxModel, prober: Prober, extent: number): Promi
 function probeAt(model: OnnxModel, prober: Prober, extent: number): Promise<Probe> {
   const feeds: Record<string, ReturnType<typeof probeTensor>> = {};
   for (const value of model.graph.inputs) {
-    feeds[value.name] = probeTensor(inputDtype(value), concreteDims(value, () => extent));
+    feeds[value.name] = probeTensor(
+      inputDtype(value),
+      concreteDims(value, () => extent),
+    );
   }
   return probeValues(prober, model, feeds, extent);
 }

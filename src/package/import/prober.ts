@@ -3,7 +3,14 @@
  * the importer runs the graph at two extents and looks. What is run is the model itself, on
  * meaningless numbers: only shapes and dtypes are read off.
  */
-import { DTYPE_BYTES, type DType, elementCount, makeTensor, type Tensor, type TensorMap } from '../../core/tensor.ts';
+import {
+  DTYPE_BYTES,
+  type DType,
+  elementCount,
+  makeTensor,
+  type Tensor,
+  type TensorMap,
+} from '../../core/tensor.ts';
 import { IsthmusError } from '../../errors.ts';
 import { toModelGraph, withGraph } from '../../graph/model-graph.ts';
 import { dtypeOf, type OnnxModel, type OnnxValue } from '../../graph/onnx-types.ts';

@@ -1,7 +1,7 @@
 /** Groups weights by the blocks that read them, so that a plan fetches only what its blocks need. */
 import { IsthmusError } from '../../errors.ts';
-import type { OnnxModel, OnnxTensor } from '../../graph/onnx-types.ts';
 import { withGraph } from '../../graph/model-graph.ts';
+import type { OnnxModel, OnnxTensor } from '../../graph/onnx-types.ts';
 
 /** Smaller tensors stay in the graph: runtimes read them while they build (shapes, axes, scalars). */
 export const INLINE_BYTES = 4096;
@@ -58,7 +58,11 @@ export async function makeShards(
     const name = `${await hash(bytes)}.bin`;
     group.forEach((use, index) => {
       const length = use.tensor.data?.byteLength ?? 0;
-      places.set(weightKey(use.source, use.tensor.name), { shard: name, offset: offsets[index] ?? 0, length });
+      places.set(weightKey(use.source, use.tensor.name), {
+        shard: name,
+        offset: offsets[index] ?? 0,
+        length,
+      });
     });
     shards.push({ name, bytes, blocks: group[0]?.blocks ?? new Set() });
   }
@@ -75,7 +79,8 @@ function groups(weights: readonly WeightUse[]): WeightUse[][] {
     const last = runs.at(-1);
     const size = (run: readonly WeightUse[]): number =>
       run.reduce((sum, item) => sum + (item.tensor.data?.byteLength ?? 0), 0);
-    if (last === undefined || size(last) + (use.tensor.data?.byteLength ?? 0) > MAX_SHARD_BYTES) runs.push([use]);
+    if (last === undefined || size(last) + (use.tensor.data?.byteLength ?? 0) > MAX_SHARD_BYTES)
+      runs.push([use]);
     else last.push(use);
   }
   return [...byBlocks.values()].flat();

@@ -61,8 +61,12 @@ export async function createWebRunner(options: WebRunnerOptions): Promise<OrtRun
 
 async function loadOrt(provider: WebProvider): Promise<Ort> {
   try {
-    return provider === 'webgpu' ? await import('onnxruntime-web/webgpu') : await import('onnxruntime-web/wasm');
+    return provider === 'webgpu'
+      ? await import('onnxruntime-web/webgpu')
+      : await import('onnxruntime-web/wasm');
   } catch (error) {
-    throw new IsthmusError('no-provider', `onnxruntime-web could not be loaded for '${provider}'`, { cause: error });
+    throw new IsthmusError('no-provider', `onnxruntime-web could not be loaded for '${provider}'`, {
+      cause: error,
+    });
   }
 }

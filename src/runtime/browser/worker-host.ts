@@ -6,7 +6,7 @@ import type { BlobStore } from '../../storage/blob-store.ts';
 import { openBrowserStore } from '../../storage/browser/blob-store.ts';
 import type { SpanRunner } from '../runner.ts';
 import { createWebRunner } from './ort-web.ts';
-import { type OpenRequest, type Opened, outcome, type Progress, type WorkerApi } from './worker-api.ts';
+import { type Opened, type OpenRequest, outcome, type Progress, type WorkerApi } from './worker-api.ts';
 
 /** Progress crosses to the page; oftener than this it would only cost frames. */
 const PROGRESS_INTERVAL_MS = 50;
@@ -44,7 +44,11 @@ export function createWorkerHost(): WorkerApi {
     return { manifest, fromCache, threads: runner.threads };
   };
 
-  const fetchFiles = async (paths: readonly string[], signal: AbortSignal, progress: Progress): Promise<void> => {
+  const fetchFiles = async (
+    paths: readonly string[],
+    signal: AbortSignal,
+    progress: Progress,
+  ): Promise<void> => {
     const { manifest, source } = pack();
     const total = await source.missingBytes(paths);
     let before = 0;
@@ -55,7 +59,10 @@ export function createWorkerHost(): WorkerApi {
       const size = manifest.files[path]?.bytes ?? missing;
       const held = size - missing;
       const done = before;
-      await source.read(path, { signal, onProgress: (bytes) => report(done + Math.max(0, bytes - held), total) });
+      await source.read(path, {
+        signal,
+        onProgress: (bytes) => report(done + Math.max(0, bytes - held), total),
+      });
       before += missing;
       report(before, total);
     }

@@ -7,7 +7,10 @@ export type RemoteWorker = Remote<WorkerApi>;
 
 /** Offers the host to the page. Results of runs are moved, not copied. */
 export function exposeHost(host: WorkerApi): void {
-  expose({ ...host, run: async (request: Parameters<WorkerApi['run']>[0]) => moved(await host.run(request)) });
+  expose({
+    ...host,
+    run: async (request: Parameters<WorkerApi['run']>[0]) => moved(await host.run(request)),
+  });
 }
 
 export function connectWorker(worker: Worker): RemoteWorker {

@@ -4,22 +4,22 @@
  */
 import type { Segment } from '../../core/span.ts';
 import { IsthmusError, throwIfAborted } from '../../errors.ts';
-import type { ExecutionProvider, LoadOptions, RunRequest, RunResult, SpanRunner, StateId } from '../runner.ts';
+import type {
+  DeviceRunner,
+  ExecutionProvider,
+  LoadOptions,
+  RunRequest,
+  RunResult,
+  StateId,
+} from '../runner.ts';
 import { type Opened, type OpenRequest, type Outcome, unwrap } from './worker-api.ts';
 import { connectWorker, disconnectWorker, progressProxy, type RemoteWorker } from './worker-link.ts';
 
 /** Ms that a worker gets to free what it holds before it is ended. */
 const CLOSE_GRACE_MS = 500;
 
-export interface WorkerRunner extends SpanRunner {
+export interface WorkerRunner extends DeviceRunner {
   readonly opened: Opened;
-  /** Fetches files of the package into the persistent cache; progress counts the missing bytes. */
-  fetchFiles(paths: readonly string[], options?: LoadOptions): Promise<void>;
-  /** Bytes of these files that are not on this device. */
-  missingBytes(paths: readonly string[]): Promise<number>;
-  readFile(path: string, options?: LoadOptions): Promise<Uint8Array>;
-  /** Resolves with the reason when the worker has ended, wanted or not. */
-  readonly ended: Promise<IsthmusError>;
 }
 
 /**
@@ -56,7 +56,12 @@ class WorkerCalls {
     });
     worker.addEventListener('error', (event) => {
       event.preventDefault();
-      this.end(new IsthmusError('worker-lost', `the worker failed: ${event.message || 'its script could not be loaded'}`));
+      this.end(
+        new IsthmusError(
+          'worker-lost',
+          `the worker failed: ${event.message || 'its script could not be loaded'}`,
+        ),
+      );
     });
     worker.addEventListener('messageerror', () => {
       this.end(new IsthmusError('worker-lost', 'the worker sent something that cannot be read'));

@@ -1,10 +1,10 @@
 /** The only importer of onnxruntime-node. */
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { systemClock } from '../../core/clock.ts';
-import type { Manifest } from '../../package/manifest.ts';
-import type { Prober } from '../../package/import/prober.ts';
 import type { Tensor as CoreTensor } from '../../core/tensor.ts';
 import { writeModel } from '../../graph/onnx-write.ts';
+import type { Prober } from '../../package/import/prober.ts';
+import type { Manifest } from '../../package/manifest.ts';
 import { OrtRunner } from '../ort-runner.ts';
 import { fromOrt, toOrt } from '../ort-tensor.ts';
 import type { PackageSource } from '../runner.ts';
@@ -52,7 +52,9 @@ export function createNodeRunner(
 export const nodeProber: Prober = async (model, feeds, fetches) => {
   const session = await InferenceSession.create(writeModel(model), sessionOptions({}));
   try {
-    const inputs = Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, toOrt(tensor, Tensor)]));
+    const inputs = Object.fromEntries(
+      Object.entries(feeds).map(([name, tensor]) => [name, toOrt(tensor, Tensor)]),
+    );
     const results = await session.run(inputs, [...fetches]);
     const outputs: Record<string, CoreTensor> = {};
     for (const [name, tensor] of Object.entries(results)) outputs[name] = fromOrt(name, tensor);

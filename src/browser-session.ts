@@ -1,0 +1,107 @@
+/** Puts a session together in a browser: worker, cache, WebSocket. */
+import { systemClock } from './core/clock.ts';
+import { IsthmusError } from './errors.ts';
+import type { WebProvider } from './runtime/browser/ort-web.ts';
+import { openWorkerRunner, type WorkerRunner } from './runtime/browser/worker-runner.ts';
+import type { ExecutionProvider } from './runtime/runner.ts';
+import { openSession } from './session/session.ts';
+import type { Session, SessionOptions } from './session/types.ts';
+import { openBrowserJsonStore } from './storage/browser/json-store.ts';
+import { sha256Hex } from './storage/sha256.ts';
+import { connectWebSocket } from './transport/websocket.ts';
+
+/** More threads than this rarely help models that fit a browser, and starve the page. */
+const MAX_THREADS = 4;
+
+const STREAM_PATH = '/v2/stream';
+
+/**
+ * Opens a session on the package at `packageUrl` (its folder or its manifest; relative URLs count from the
+ * page). Resolves once a first plan can be made: the worker runs, the device is measured or known. Weights
+ * and the endpoint's connection go on arriving behind it.
+ *
+ * Throws `bad-option`, `bad-package`, `endpoint-lost` (no manifest to be had), `no-provider`, `worker-lost`,
+ * `aborted`.
+ */
+export async function createSession(packageUrl: string, options: SessionOptions = {}): Promise<Session> {
+  const url = absolute(packageUrl);
+  const endpoint = options.endpoint === undefined ? new URL(url).origin : options.endpoint;
+  const threads = threadCount(options.threads);
+  const createWorker = options.createWorker ?? defaultWorker;
+  const start = (provider: WebProvider): Promise<WorkerRunner> =>
+    openWorkerRunner(
+      createWorker(),
+      {
+        packageUrl: url,
+        provider,
+        threads,
+        ...(options.wasmPaths === undefined ? {} : { wasmPaths: absolute(options.wasmPaths) }),
+      },
+      options.signal === undefined ? {} : { signal: options.signal },
+    );
+  const first: WebProvider = options.provider === 'webgpu' ? 'webgpu' : 'wasm';
+  const runner = await start(first);
+  const { manifest } = runner.opened;
+  return openSession(
+    {
+      manifest,
+      modelId: await sha256Hex(new TextEncoder().encode(JSON.stringify(manifest.files))),
+      runner,
+      startRunner: (provider) => start(webProvider(provider)),
+      rivals: async () => ((options.provider ?? 'auto') === 'auto' && (await hasGpu()) ? ['webgpu'] : []),
+      ...(endpoint === null
+        ? {}
+        : { connect: connectWebSocket(streamUrl(endpoint), { WebSocket: globalThis.WebSocket }) }),
+      weightsElsewhere: endpoint === null || new URL(absolute(endpoint)).origin !== new URL(url).origin,
+      profiles: await openBrowserJsonStore(),
+      clock: systemClock,
+      agent: navigator.userAgent,
+    },
+    options,
+  );
+}
+
+function absolute(url: string): string {
+  try {
+    return new URL(url, globalThis.document?.baseURI).href;
+  } catch (error) {
+    throw new IsthmusError('bad-option', `'${url}' is not a URL`, { cause: error });
+  }
+}
+
+function streamUrl(endpoint: string): string {
+  const url = new URL(absolute(endpoint));
+  url.pathname = `${url.pathname.replace(/\/$/, '')}${STREAM_PATH}`;
+  return url.href;
+}
+
+function threadCount(wanted: number | undefined): number {
+  if (wanted === undefined) {
+    return Math.max(1, Math.min(MAX_THREADS, Math.floor((navigator.hardwareConcurrency || 2) / 2)));
+  }
+  if (!Number.isInteger(wanted) || wanted < 1) {
+    throw new IsthmusError('bad-option', `threads takes a whole number from 1 on, not ${wanted}`);
+  }
+  return wanted;
+}
+
+function webProvider(provider: ExecutionProvider): WebProvider {
+  if (provider === 'cpu') throw new IsthmusError('no-provider', 'a browser has no native provider');
+  return provider;
+}
+
+/** An adapter that answers is only worth a measurement; what it is worth, the measurement says. */
+async function hasGpu(): Promise<boolean> {
+  try {
+    return (await navigator.gpu?.requestAdapter()) != null;
+  } catch {
+    return false;
+  }
+}
+
+function defaultWorker(): Worker {
+  return new Worker(new URL('../workers/runner-worker.js', import.meta.url), {
+    type: 'module',
+    name: 'isthmus',
+  });
+}

@@ -1,0 +1,35 @@
+/**
+ * The browser API. Curated: what a web app needs and nothing of the endpoint's. Building blocks (runner,
+ * planner, codecs) are left out until someone needs them, so that they can still change.
+ */
+export { createSession } from './browser-session.ts';
+export type { Codec } from './core/span.ts';
+export type { DType, Tensor, TensorMap } from './core/tensor.ts';
+export { ERROR_CODES, type ErrorCode, IsthmusError, isIsthmusError } from './errors.ts';
+export type { Block, Crossing, CrossingTensor, Cut, Manifest } from './package/manifest.ts';
+export type {
+  EndpointState,
+  LinkEstimate,
+  PlanKind,
+  Prediction,
+  PricedPlan,
+  Workload,
+} from './planner/types.ts';
+export type { ExecutionProvider } from './runtime/runner.ts';
+export type {
+  CrossingReport,
+  Explanation,
+  PlanChoice,
+  RequestReport,
+  RunOptions,
+  RunOutcome,
+  Session,
+  SessionEvent,
+  SessionOptions,
+  SpanReport,
+  TranscribeOptions,
+  Transcript,
+} from './session/types.ts';
+export { resample } from './tasks/audio/resample.ts';
+export { decodeWav } from './tasks/audio/wav.ts';
+export { transcribe } from './tasks/transcribe.ts';

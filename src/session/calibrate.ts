@@ -1,0 +1,81 @@
+/** Measures a runner on the model's real first blocks, at two sizes. */
+import type { Clock } from '../core/clock.ts';
+import { DTYPE_BYTES, elementCount, makeTensor, type Tensor } from '../core/tensor.ts';
+import type { Measurement } from '../device/fit.ts';
+import { throwIfAborted } from '../errors.ts';
+import type { GraphInput, Manifest, OnceStage } from '../package/manifest.ts';
+import { segmentPhase, stageAt } from '../package/segments.ts';
+import type { SpanRunner } from '../runtime/runner.ts';
+
+/** Rows (frames) of the two sizes: one short, one as long as common requests. */
+const CALIBRATION_ROWS = [24, 96] as const;
+
+/** Runs at each size after a first one that warms up; the median counts. */
+const RUNS = 3;
+
+/** Ms for all of it; a device that is slower than this has shown what there is to know. */
+export const CALIBRATION_BUDGET_MS = 700;
+
+export interface CalibrateOptions {
+  readonly clock: Clock;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Times of the first block of the first stage. Its weights are fetched when they are not here. A model
+ * that begins with a token loop yields nothing: its first request is its measurement.
+ */
+export async function calibrate(
+  manifest: Manifest,
+  runner: SpanRunner,
+  options: CalibrateOptions,
+): Promise<Measurement[]> {
+  const stage = stageAt(manifest, 0);
+  if (stage.kind !== 'once') return [];
+  const { clock, signal } = options;
+  const segment = { stage: 0, from: 0, to: Math.min(1, stage.to) };
+  await runner.load(segment, signal === undefined ? {} : { signal });
+  const { results } = segmentPhase(manifest, segment, 'once');
+  const fetches = results.map((result) => result.name);
+  const started = clock.now();
+  const measurements: Measurement[] = [];
+  for (const rows of CALIBRATION_ROWS) {
+    const units = unitsFor(stage, rows);
+    const feeds = Object.fromEntries(
+      stage.inputs.map((input) => [input.name, sampleInput(input, stage, units)]),
+    );
+    const times: number[] = [];
+    for (let run = 0; run <= RUNS; run += 1) {
+      throwIfAborted(signal);
+      const { ms } = await runner.run({ segment, phase: 'once', feeds, fetches });
+      // The first run allocates and, on a GPU, compiles: it counts only when time is up.
+      if (run > 0 || clock.now() - started > CALIBRATION_BUDGET_MS) times.push(ms);
+      if (clock.now() - started > CALIBRATION_BUDGET_MS) break;
+    }
+    measurements.push({ segment, phase: 'once', units, ms: median(times) });
+    if (clock.now() - started > CALIBRATION_BUDGET_MS) break;
+  }
+  await runner.unload(segment);
+  return measurements;
+}
+
+function unitsFor(stage: OnceStage, rows: number): number {
+  const { base, perUnit } = stage.rows;
+  return perUnit > 0 ? Math.max(1, Math.round((rows - base) / perUnit)) : 1;
+}
+
+/** A quiet wave: silence can be faster than sound where denormals are. */
+function sampleInput(input: GraphInput, stage: OnceStage, units: number): Tensor {
+  const dims = input.dims.map((dim, axis) => dim ?? (axis === 0 && stage.extent.axis !== 0 ? 1 : units));
+  const bytes = new Uint8Array(elementCount(dims) * DTYPE_BYTES[input.dtype]);
+  if (input.dtype === 'float32') {
+    const values = new Float32Array(bytes.buffer);
+    for (let index = 0; index < values.length; index += 1) values[index] = 0.1 * Math.sin(index * 0.05);
+  }
+  return makeTensor(input.dtype, dims, bytes);
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}

@@ -1,0 +1,134 @@
+/** The device's half of a session: its runner, the spans that are loaded and the weights that are here. */
+import type { Clock } from '../core/clock.ts';
+import { IsthmusError, isIsthmusError } from '../errors.ts';
+import type { Manifest } from '../package/manifest.ts';
+import { graphFile, phasesOf, segmentsOf, stageAt } from '../package/segments.ts';
+import type { SpanExecutor } from '../runtime/executor.ts';
+import { segmentKey } from '../runtime/ort-runner.ts';
+import type { DeviceRunner, LoadOptions } from '../runtime/runner.ts';
+import { createExecutor } from '../runtime/span-executor.ts';
+
+/** Spans kept loaded: the one in use and the one before it, so that going back costs nothing. */
+const MAX_LOADED_SPANS = 2;
+
+export class DeviceSide {
+  readonly manifest: Manifest;
+  readonly #clock: Clock;
+  #runner: DeviceRunner;
+  /** By cut, least recently used first. */
+  readonly #loaded = new Map<number, SpanExecutor>();
+  readonly #missing = new Map<number, number>();
+  #buildMs: number | undefined;
+
+  constructor(manifest: Manifest, runner: DeviceRunner, clock: Clock) {
+    this.manifest = manifest;
+    this.#runner = runner;
+    this.#clock = clock;
+  }
+
+  get runner(): DeviceRunner {
+    return this.#runner;
+  }
+
+  /** Puts another runner in place; the one before is ended, which gives its memory back. */
+  async replace(runner: DeviceRunner): Promise<void> {
+    const before = this.#runner;
+    this.#runner = runner;
+    this.#loaded.clear();
+    this.#buildMs = undefined;
+    await before.close();
+  }
+
+  /** Files that blocks `[0, cut)` need: graphs of their stages and their shards. */
+  files(cut: number): string[] {
+    if (cut === 0) return [];
+    const files = new Set<string>();
+    for (const segment of segmentsOf(this.manifest, { from: 0, to: cut })) {
+      const stage = stageAt(this.manifest, segment.stage);
+      for (const phase of phasesOf(stage)) files.add(graphFile(stage, phase));
+    }
+    for (const block of this.manifest.blocks.slice(0, cut))
+      for (const shard of block.shards) files.add(shard);
+    return [...files];
+  }
+
+  /** Looks up for every cut how many bytes are not here; the planner reads them with `missingBytes`. */
+  async refreshMissing(): Promise<void> {
+    for (let cut = 1; cut <= this.manifest.blocks.length; cut += 1) {
+      this.#missing.set(cut, await this.#runner.missingBytes(this.files(cut)));
+    }
+  }
+
+  missingBytes(cut: number): number {
+    return cut === 0 ? 0 : (this.#missing.get(cut) ?? 0);
+  }
+
+  /** Ms that building the sessions of `[0, cut)` is expected to take; 0 once they are built. */
+  loadMs(cut: number): number {
+    if (cut === 0 || this.#loaded.has(cut)) return 0;
+    const whole = this.manifest.blocks.reduce((sum, block) => sum + block.nodes, 0);
+    const share =
+      this.manifest.blocks.slice(0, cut).reduce((sum, block) => sum + block.nodes, 0) / Math.max(1, whole);
+    return (this.#buildMs ?? 0) * share;
+  }
+
+  /** Blocks `[0, cut)`, ready to run. Throws what loading throws, e.g. `weights-missing`. */
+  async executor(cut: number, options: LoadOptions = {}): Promise<SpanExecutor> {
+    const known = this.#loaded.get(cut);
+    if (known !== undefined) {
+      this.#loaded.delete(cut);
+      this.#loaded.set(cut, known);
+      return known;
+    }
+    const executor = createExecutor(this.manifest, { from: 0, to: cut }, this.#runner);
+    const started = this.#clock.now();
+    try {
+      await executor.load(options);
+    } catch (error) {
+      throw await this.#explainMissing(cut, error);
+    }
+    if (this.missingBytes(cut) === 0) this.#noteBuild(cut, this.#clock.now() - started);
+    this.#loaded.set(cut, executor);
+    await this.#evict();
+    return executor;
+  }
+
+  async close(): Promise<void> {
+    this.#loaded.clear();
+    await this.#runner.close();
+  }
+
+  #noteBuild(cut: number, ms: number): void {
+    const whole = this.manifest.blocks.reduce((sum, block) => sum + block.nodes, 0);
+    const part = this.manifest.blocks.slice(0, cut).reduce((sum, block) => sum + block.nodes, 0);
+    this.#buildMs = (ms * whole) / Math.max(1, part);
+  }
+
+  /** A fetch that failed for want of a network is better told as what is missing. */
+  async #explainMissing(cut: number, error: unknown): Promise<unknown> {
+    if (!isIsthmusError(error) || error.code !== 'endpoint-lost') return error;
+    const missing = await this.#runner.missingBytes(this.files(cut));
+    return new IsthmusError(
+      'weights-missing',
+      `${missing} bytes of weights are not on this device and cannot be fetched now`,
+      { details: { missingBytes: missing, cut }, cause: error },
+    );
+  }
+
+  /** Unloads what is beyond the bound, but no segment that a kept span shares. */
+  async #evict(): Promise<void> {
+    while (this.#loaded.size > MAX_LOADED_SPANS) {
+      const [oldest] = this.#loaded.keys();
+      if (oldest === undefined) return;
+      this.#loaded.delete(oldest);
+      const kept = new Set([...this.#loaded.keys()].flatMap((cut) => this.#segmentKeys(cut)));
+      for (const segment of segmentsOf(this.manifest, { from: 0, to: oldest })) {
+        if (!kept.has(segmentKey(segment))) await this.#runner.unload(segment);
+      }
+    }
+  }
+
+  #segmentKeys(cut: number): string[] {
+    return segmentsOf(this.manifest, { from: 0, to: cut }).map(segmentKey);
+  }
+}

@@ -1,0 +1,228 @@
+/** Runs a chosen plan: all here, a stream from the endpoint, or token by token across the cut. */
+import type { Clock } from '../core/clock.ts';
+import type { Codec, Phase, PhaseTensors } from '../core/span.ts';
+import type { TensorMap } from '../core/tensor.ts';
+import { IsthmusError, throwIfAborted } from '../errors.ts';
+import type { LinkObservation } from '../link/estimator.ts';
+import type { Manifest } from '../package/manifest.ts';
+import type { PlanShape } from '../planner/types.ts';
+import type { EncodeOptions } from '../protocol/frame.ts';
+import type { DoneMessage, EndpointTiming, OutputMessage, TokensMessage } from '../protocol/messages.ts';
+import { decodeGreedy } from '../runtime/decode.ts';
+import type { SpanExecution, SpanExecutor } from '../runtime/executor.ts';
+import type { Traffic } from '../transport/counting.ts';
+import type { EndpointLink, EndpointRequest } from './endpoint-link.ts';
+
+export interface Work {
+  readonly manifest: Manifest;
+  readonly inputs: TensorMap;
+  readonly maxTokens: number;
+  /** Tokens that are out already, when a plan takes over from one that failed. */
+  readonly prefix: readonly number[];
+  readonly onToken: (token: number) => void;
+  readonly signal?: AbortSignal;
+  readonly clock: Clock;
+}
+
+export interface Places {
+  /** Loads blocks `[0, cut)` on the device. */
+  readonly device: (cut: number) => Promise<SpanExecutor>;
+  readonly link: EndpointLink | undefined;
+  readonly observe: (observation: LinkObservation) => void;
+}
+
+export interface Executed {
+  readonly outputs: TensorMap;
+  /** Runtime ms on the device by segment and phase. */
+  readonly deviceMs: Readonly<Record<string, number>>;
+  /** What the endpoint reported at its end; absent for `local`. */
+  readonly endpoint?: DoneMessage;
+  readonly traffic: Traffic;
+  readonly roundTrips: number;
+  /** Ms spent between sending and the answer, less what the endpoint worked. */
+  readonly linkMs: number;
+}
+
+const NO_TRAFFIC: Traffic = { framesUp: 0, bytesUp: 0, framesDown: 0, bytesDown: 0 };
+
+/** Throws what the runner, the link or the endpoint throw; tokens made until then were reported. */
+export async function executePlan(plan: PlanShape, work: Work, places: Places): Promise<Executed> {
+  throwIfAborted(work.signal);
+  if (plan.kind === 'local') return runLocal(plan, work, places);
+  const front = plan.cut > 0 ? (await places.device(plan.cut)).open() : undefined;
+  try {
+    return await runAcross(plan, work, places, front);
+  } finally {
+    await front?.close();
+  }
+}
+
+async function runLocal(plan: PlanShape, work: Work, places: Places): Promise<Executed> {
+  const execution = (await places.device(plan.cut)).open();
+  try {
+    const first = await execution.start({ once: work.inputs }, work.prefix);
+    const done = { deviceMs: execution.segmentMs, traffic: NO_TRAFFIC, roundTrips: 0, linkMs: 0 };
+    if (first.kind === 'outputs') return { ...done, outputs: first.tensors };
+    await decodeGreedy(execution, first, {
+      eosTokens: work.manifest.generation?.eosTokens ?? [],
+      maxTokens: work.maxTokens - work.prefix.length,
+      onToken: work.onToken,
+      ...(work.signal === undefined ? {} : { signal: work.signal }),
+    });
+    return { ...done, outputs: {} };
+  } finally {
+    await execution.close();
+  }
+}
+
+async function runAcross(
+  plan: PlanShape,
+  work: Work,
+  places: Places,
+  front: SpanExecution | undefined,
+): Promise<Executed> {
+  const { link } = places;
+  if (link === undefined) throw new IsthmusError('endpoint-lost', 'this session has no endpoint');
+  const encode = encodingOf(plan, work.manifest);
+  const crossing = await frontOutput(front, work);
+  throwIfAborted(work.signal);
+  const stepwise = crossing.step !== undefined;
+  const exchange = new Exchange(work.clock, places.observe);
+  const span = { from: plan.cut, to: work.manifest.blocks.length };
+  const request = await link.start(
+    {
+      span,
+      tensors: crossing,
+      codec: encode.codec,
+      maxTokens: work.maxTokens,
+      prefix: stepwise ? [] : work.prefix,
+    },
+    encode,
+    work.signal,
+  );
+  exchange.sent(request);
+  try {
+    const done =
+      stepwise && front !== undefined
+        ? await stepTokens(request, front, work, encode, exchange)
+        : await streamTokens(request, work, exchange);
+    return {
+      outputs: exchange.outputs,
+      deviceMs: front?.segmentMs ?? {},
+      endpoint: done,
+      traffic: request.traffic(),
+      roundTrips: exchange.roundTrips,
+      linkMs: exchange.linkMs,
+    };
+  } finally {
+    request.cancel();
+  }
+}
+
+async function frontOutput(front: SpanExecution | undefined, work: Work): Promise<PhaseTensors> {
+  if (front === undefined) return { once: work.inputs };
+  const output = await front.start({ once: work.inputs });
+  if (output.kind !== 'crossing') throw new IsthmusError('internal', 'a split must end at a cut');
+  return output.tensors;
+}
+
+/** The endpoint runs the loop; tokens flow down with no round trip between them. */
+async function streamTokens(request: EndpointRequest, work: Work, exchange: Exchange): Promise<DoneMessage> {
+  let known = work.prefix.length;
+  for (;;) {
+    const message = await request.next();
+    exchange.received(message.type === 'tokens' || message.type === 'output' ? message : undefined, request);
+    if (message.type === 'done') return message;
+    if (message.type !== 'tokens') continue;
+    for (const token of newTokens(message, known)) {
+      known += 1;
+      work.onToken(token);
+    }
+  }
+}
+
+/** The device runs its span for each token and waits for the endpoint's answer. */
+async function stepTokens(
+  request: EndpointRequest,
+  front: SpanExecution,
+  work: Work,
+  encode: Encoding,
+  exchange: Exchange,
+): Promise<DoneMessage> {
+  for (let step = 0; ; step += 1) {
+    const message = await request.next();
+    exchange.received(message.type === 'tokens' ? message : undefined, request);
+    if (message.type === 'done') return message;
+    if (message.type !== 'tokens')
+      throw new IsthmusError('bad-frame', `expected tokens, got '${message.type}'`);
+    const token = work.prefix[step] ?? message.tokens[0];
+    if (token === undefined)
+      throw new IsthmusError('bad-frame', 'the endpoint answered a step without a token');
+    if (step >= work.prefix.length) work.onToken(token);
+    throwIfAborted(work.signal);
+    if (step + 1 >= work.maxTokens) continue;
+    const output = await front.step([token]);
+    if (output.kind !== 'crossing') throw new IsthmusError('internal', 'a split must end at a cut');
+    request.send({ type: 'step', id: request.id, step: step + 1, tensors: output.tensors }, encode);
+    exchange.sent(request);
+  }
+}
+
+function newTokens(message: TokensMessage, known: number): readonly number[] {
+  if (message.step > known) {
+    throw new IsthmusError('bad-frame', `the endpoint skipped from token ${known} to ${message.step}`);
+  }
+  return message.tokens.slice(known - message.step);
+}
+
+type Encoding = EncodeOptions & { readonly codec: Codec };
+
+function encodingOf(plan: PlanShape, manifest: Manifest): Encoding {
+  const crossings = manifest.cuts[plan.cut]?.crossings ?? {};
+  const lossy = (phase: Phase, name: string): boolean =>
+    crossings[phase]?.sent.some((tensor) => tensor.name === name && tensor.lossy) === true;
+  return { codec: plan.codec === 'none' ? 'fp32' : plan.codec, lossy };
+}
+
+/** Times of what goes back and forth: what the link took is what neither end worked. */
+class Exchange {
+  outputs: TensorMap = {};
+  roundTrips = 0;
+  linkMs = 0;
+  readonly #clock: Clock;
+  readonly #observe: (observation: LinkObservation) => void;
+  #sentAt: number | undefined;
+  #bytesBefore = 0;
+  #bytes = 0;
+
+  constructor(clock: Clock, observe: (observation: LinkObservation) => void) {
+    this.#clock = clock;
+    this.#observe = observe;
+  }
+
+  sent(request: EndpointRequest): void {
+    const { bytesUp } = request.traffic();
+    this.#bytes = bytesUp - this.#bytesBefore;
+    this.#bytesBefore = bytesUp;
+    this.#sentAt = this.#clock.now();
+  }
+
+  received(message: TokensMessage | OutputMessage | undefined, _request: EndpointRequest): void {
+    if (message?.type === 'output') {
+      this.outputs = { ...message.tensors.once, ...message.tensors.step };
+    }
+    if (this.#sentAt === undefined) return;
+    const ms = this.#clock.now() - this.#sentAt - workedMs(message?.timing);
+    this.#sentAt = undefined;
+    this.roundTrips += 1;
+    this.linkMs += Math.max(0, ms);
+    // An answer without times (an end at once) tells nothing of the link.
+    if (message !== undefined && ms >= 0) {
+      this.#observe({ kind: 'transfer', direction: 'up', bytes: this.#bytes, ms });
+    }
+  }
+}
+
+function workedMs(timing: EndpointTiming | undefined): number {
+  return timing === undefined ? 0 : timing.queueMs + timing.computeMs;
+}

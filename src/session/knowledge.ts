@@ -1,0 +1,144 @@
+/** What a session has learned: the device, the endpoint, the link and how long answers are. */
+import type { Clock } from '../core/clock.ts';
+import {
+  type EndpointProfile,
+  endpointPrior,
+  endpointSide,
+  observeEndpoint,
+  parseSegmentKey,
+} from '../device/endpoint-profile.ts';
+import { fitProfile, type Measurement } from '../device/fit.ts';
+import { fadeProfile, type LearnedProfile, observe } from '../device/learned-profile.ts';
+import {
+  addMeasurements,
+  type DeviceProfile,
+  isStale,
+  newProfile,
+  PROFILE_HALF_LIFE_MS,
+  type ProfileKey,
+  parseProfile,
+  profileAgeMs,
+  profileId,
+  serialiseProfile,
+} from '../device/profile.ts';
+import { stageExtents } from '../device/work.ts';
+import { IsthmusError } from '../errors.ts';
+import {
+  estimateLink,
+  type LinkObservation,
+  type LinkState,
+  NEW_LINK,
+  observeLink,
+} from '../link/estimator.ts';
+import type { Manifest } from '../package/manifest.ts';
+import type { EndpointSide, LinkEstimate, SideProfile, Workload } from '../planner/types.ts';
+import type { DoneMessage } from '../protocol/messages.ts';
+import type { ExecutionProvider } from '../runtime/runner.ts';
+import type { JsonStore } from '../storage/json-store.ts';
+
+/** Weight of the newest request in the expected length of an answer. */
+const TOKENS_LEARNING_RATE = 0.3;
+
+/** Before the first answer: this share of the most tokens that an input of its length may have. */
+const TOKENS_PRIOR_SHARE = 0.5;
+
+export class Knowledge {
+  link: LinkState = NEW_LINK;
+  readonly #manifest: Manifest;
+  readonly #profiles: JsonStore;
+  readonly #clock: Clock;
+  #device: LearnedProfile | undefined;
+  #stored: DeviceProfile | undefined;
+  #endpoint: EndpointProfile | undefined;
+  #tokenShare = TOKENS_PRIOR_SHARE;
+
+  constructor(manifest: Manifest, profiles: JsonStore, clock: Clock) {
+    this.#manifest = manifest;
+    this.#profiles = profiles;
+    this.#clock = clock;
+  }
+
+  /** The measured costs of this device. */
+  get device(): SideProfile {
+    if (this.#device === undefined) throw new IsthmusError('internal', 'the device was not measured yet');
+    return this.#device.side;
+  }
+
+  get endpoint(): EndpointSide {
+    this.#endpoint ??= endpointPrior(this.device);
+    return endpointSide(this.#endpoint);
+  }
+
+  /** What an earlier visit measured, or `undefined`. */
+  async recall(key: ProfileKey): Promise<DeviceProfile | undefined> {
+    const profile = parseProfile(await this.#profiles.get(profileId(key)), key);
+    return profile === undefined || isStale(profile, this.#clock.epoch()) || profile.measurements.length === 0
+      ? undefined
+      : profile;
+  }
+
+  /** A profile with newly taken measurements, stored. */
+  async remember(key: ProfileKey, measurements: readonly Measurement[]): Promise<DeviceProfile> {
+    const epoch = this.#clock.epoch();
+    const profile = addMeasurements(newProfile(key, epoch), measurements, epoch);
+    await this.#profiles.set(profileId(key), serialiseProfile(profile));
+    return profile;
+  }
+
+  fit(profile: DeviceProfile, provider: ExecutionProvider): LearnedProfile {
+    const learned = fitProfile(this.#manifest, provider, profile.measurements);
+    return fadeProfile(learned, profileAgeMs(profile, this.#clock.epoch()) / PROFILE_HALF_LIFE_MS);
+  }
+
+  useDevice(learned: LearnedProfile, profile: DeviceProfile): void {
+    this.#device = learned;
+    this.#stored = profile;
+  }
+
+  estimateLink(): LinkEstimate {
+    return estimateLink(this.link, this.#clock.now());
+  }
+
+  observeLink(observation: LinkObservation): void {
+    this.link = observeLink(this.link, observation, this.#clock.now());
+  }
+
+  /** Corrects the device's costs by what a request took there, and stores them. */
+  async observeDevice(segmentMs: Readonly<Record<string, number>>, workload: Workload): Promise<void> {
+    const extents = stageExtents(this.#manifest, workload.units);
+    const measurements: Measurement[] = [];
+    for (const [key, total] of Object.entries(segmentMs)) {
+      const parsed = parseSegmentKey(key);
+      if (parsed === undefined || this.#device === undefined) continue;
+      const { segment, phase } = parsed;
+      const isStep = phase === 'step';
+      const units = isStep ? 1 : (extents[segment.stage] ?? 0);
+      // A loop of n tokens takes n + 1 steps: the last one finds the end.
+      const ms = isStep ? total / (workload.tokens + 1) : total;
+      this.#device = observe(this.#device, segment, phase, units, ms);
+      measurements.push({ segment, phase, units, ms });
+    }
+    if (this.#stored === undefined || measurements.length === 0) return;
+    this.#stored = addMeasurements(this.#stored, measurements, this.#clock.epoch());
+    await this.#profiles.set(profileId(this.#stored.key), serialiseProfile(this.#stored));
+  }
+
+  observeEndpoint(done: DoneMessage, turns: number, workload: Workload): void {
+    this.#endpoint = observeEndpoint(this.#endpoint ?? endpointPrior(this.device), this.#manifest, {
+      segments: done.segments,
+      queueMs: done.timing.queueMs,
+      turns,
+      workload: { units: workload.units, tokens: workload.tokens + 1 },
+    });
+  }
+
+  /** @param bound most tokens that the request may make */
+  expectedTokens(bound: number): number {
+    return Math.max(1, Math.round(bound * this.#tokenShare));
+  }
+
+  observeTokens(tokens: number, bound: number): void {
+    if (bound <= 0) return;
+    this.#tokenShare += TOKENS_LEARNING_RATE * (tokens / bound - this.#tokenShare);
+  }
+}

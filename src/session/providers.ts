@@ -1,0 +1,119 @@
+/** Which execution provider to run on: measured, remembered, and replaced when a better one is found. */
+import type { Clock } from '../core/clock.ts';
+import { chooseProvider, type ProviderCandidate } from '../device/choose-provider.ts';
+import type { LearnedProfile } from '../device/learned-profile.ts';
+import { type DeviceProfile, newProfile } from '../device/profile.ts';
+import { IsthmusError, toIsthmusError } from '../errors.ts';
+import type { Manifest } from '../package/manifest.ts';
+import type { Workload } from '../planner/types.ts';
+import type { DeviceRunner, ExecutionProvider } from '../runtime/runner.ts';
+import { calibrate } from './calibrate.ts';
+import type { Knowledge } from './knowledge.ts';
+import type { SessionEvent } from './types.ts';
+
+/** A second provider may take this many times as long to be measured as the first took, and then loses. */
+const SLOWER_LOSES = 10;
+
+/** Ms that a provider always gets: shaders compile, a worker starts. */
+const MIN_PROVIDER_MS = 5_000;
+
+export interface ProviderTools {
+  readonly manifest: Manifest;
+  readonly knowledge: Knowledge;
+  readonly clock: Clock;
+  /** SHA-256 of what identifies the model's contents. */
+  readonly model: string;
+  /** The user agent: another browser has another speed. */
+  readonly agent: string;
+  readonly onEvent: (event: SessionEvent) => void;
+}
+
+interface Measured {
+  readonly learned: LearnedProfile;
+  readonly profile: DeviceProfile;
+  readonly ms: number;
+}
+
+/** The stored profile of a provider, or a fresh measurement on `runner`. */
+export async function measureProvider(
+  runner: DeviceRunner,
+  tools: ProviderTools,
+  signal?: AbortSignal,
+): Promise<Measured> {
+  const { knowledge, clock, manifest, model, agent, onEvent } = tools;
+  const { provider, threads } = runner;
+  const key = { model, provider, threads, agent };
+  const started = clock.now();
+  const recalled = await knowledge.recall(key);
+  let profile = recalled ?? newProfile(key, clock.epoch());
+  if (recalled === undefined) {
+    const measurements = await calibrate(manifest, runner, {
+      clock,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    profile = await knowledge.remember(key, measurements);
+  }
+  const ms = clock.now() - started;
+  onEvent({ type: 'profile', provider, ms, cached: recalled !== undefined });
+  return { learned: knowledge.fit(profile, provider), profile, ms };
+}
+
+/** Costs by sizes alone, where nothing can be measured (no weights here and no way to get them). */
+export function guessProvider(runner: DeviceRunner, tools: ProviderTools): Measured {
+  const { knowledge, clock, model, agent } = tools;
+  const { provider, threads } = runner;
+  const profile = newProfile({ model, provider, threads, agent }, clock.epoch());
+  return { learned: knowledge.fit(profile, provider), profile, ms: 0 };
+}
+
+export interface Rival {
+  readonly provider: ExecutionProvider;
+  readonly start: () => Promise<DeviceRunner>;
+}
+
+/**
+ * Measures a rival of the provider in use, on the same blocks. Resolves with its runner when it is faster
+ * on `workload`, else `undefined`, and then the rival has been ended.
+ */
+export async function tryRival(
+  current: { readonly provider: ExecutionProvider; readonly measured: Measured },
+  rival: Rival,
+  workload: Workload,
+  tools: ProviderTools,
+): Promise<
+  { readonly runner: DeviceRunner; readonly measured: Measured; readonly reason: string } | undefined
+> {
+  const limitMs = Math.max(MIN_PROVIDER_MS, current.measured.ms * SLOWER_LOSES);
+  const deadline = AbortSignal.timeout(limitMs);
+  let runner: DeviceRunner | undefined;
+  let candidate: ProviderCandidate;
+  let measured: Measured | undefined;
+  try {
+    runner = await rival.start();
+    measured = await inTime(measureProvider(runner, tools, deadline), limitMs, deadline);
+    candidate = { provider: rival.provider, side: measured.learned.side };
+  } catch (error) {
+    candidate = { provider: rival.provider, failure: toIsthmusError(error).message };
+  }
+  const choice = chooseProvider(
+    [{ provider: current.provider, side: current.measured.learned.side }, candidate],
+    tools.manifest,
+    workload,
+  );
+  if (choice.provider === rival.provider && runner !== undefined && measured !== undefined) {
+    return { runner, measured, reason: choice.reason };
+  }
+  await runner?.close();
+  return undefined;
+}
+
+/** A run on a GPU cannot be stopped: the wait for it can. */
+function inTime<T>(work: Promise<T>, limitMs: number, deadline: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = (): void => {
+      reject(new IsthmusError('no-provider', `it was not measured within ${Math.round(limitMs)} ms`));
+    };
+    deadline.addEventListener('abort', late, { once: true });
+    work.then(resolve, reject);
+  });
+}

@@ -1,0 +1,119 @@
+/** Speech to text over a session. */
+import { float32Tensor, type TensorMap } from '../core/tensor.ts';
+import { IsthmusError, throwIfAborted } from '../errors.ts';
+import type { AudioInput, Manifest, OnceStage } from '../package/manifest.ts';
+import type { RequestReport, Session, TranscribeOptions, Transcript } from '../session/types.ts';
+import { resampleInPieces } from './audio/resample.ts';
+import { splitAtQuiet } from './audio/split-quiet.ts';
+import { textDecoder } from './tokenizer.ts';
+
+/** Seconds. Speech models are trained on clips of up to half a minute and ramble beyond. */
+const DEFAULT_PIECE_SECONDS = 20;
+
+/** Seconds. Shorter sound is followed by silence: a convolutional front end needs some length. */
+const MIN_PIECE_SECONDS = 0.5;
+
+/** Two hours. More than a page can hold beside a model; split the recording instead. */
+export const MAX_AUDIO_SECONDS = 7_200;
+
+/** One step of a 16-bit recording: what never exceeds it is digital silence, and its text is empty. */
+const SILENCE_PEAK = 1 / 32_768;
+
+/**
+ * The words in `audio` (mono, -1..1). Long audio is cut at quiet places and runs piece by piece.
+ *
+ * Throws `bad-input` (no samples, or samples that are no numbers), `input-too-long`, `bad-package` (not a
+ * speech package), and what `Session.run` throws.
+ */
+export async function transcribe(
+  session: Session,
+  audio: Float32Array,
+  options: TranscribeOptions = {},
+): Promise<Transcript> {
+  const { manifest } = session;
+  const { stage, input } = speechModel(manifest);
+  const rate = options.sampleRate ?? input.sampleRate;
+  checkAudio(audio, rate);
+  throwIfAborted(options.signal);
+  const decoder = await textDecoder(session);
+  const samples = await resampleInPieces(audio, rate, input.sampleRate, nextTask);
+  const maxSeconds = options.pieceSeconds ?? DEFAULT_PIECE_SECONDS;
+  const tokens: number[] = [];
+  const texts: string[] = [];
+  const reports: RequestReport[] = [];
+  for (const piece of splitAtQuiet(samples, { sampleRate: input.sampleRate, maxSeconds })) {
+    throwIfAborted(options.signal);
+    if (isSilent(piece)) continue;
+    const mine: number[] = [];
+    const say = (): void => options.onText?.(joined([...texts, decoder.decode(mine)]));
+    const { report } = await session.run({
+      inputs: pieceInput(stage, piece, input),
+      maxTokens: Math.max(1, Math.ceil((piece.length / input.sampleRate) * input.maxTokensPerSecond)),
+      onToken: (token) => {
+        mine.push(token);
+        say();
+      },
+      ...(options.plan === undefined ? {} : { plan: options.plan }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+    tokens.push(...mine);
+    texts.push(decoder.decode(mine));
+    reports.push(report);
+  }
+  return { text: joined(texts), tokens, reports };
+}
+
+function speechModel(manifest: Manifest): { stage: OnceStage; input: AudioInput } {
+  const [stage] = manifest.stages;
+  if (stage?.kind !== 'once' || manifest.audio === undefined) {
+    throw new IsthmusError(
+      'bad-package',
+      `'${manifest.name}' is not a speech package: import it with --sample-rate`,
+    );
+  }
+  return { stage, input: manifest.audio };
+}
+
+function checkAudio(audio: Float32Array, rate: number): void {
+  if (!Number.isFinite(rate) || rate <= 0) {
+    throw new IsthmusError('bad-option', `${rate} Hz is no sample rate`);
+  }
+  if (audio.length === 0) throw new IsthmusError('bad-input', 'the audio has no samples');
+  if (audio.length / rate > MAX_AUDIO_SECONDS) {
+    throw new IsthmusError(
+      'input-too-long',
+      `audio longer than ${MAX_AUDIO_SECONDS} s must be split by the caller`,
+    );
+  }
+  const bad = audio.findIndex((sample) => !Number.isFinite(sample));
+  if (bad >= 0) throw new IsthmusError('bad-input', `sample ${bad} of the audio is not a number`);
+}
+
+function isSilent(piece: Float32Array): boolean {
+  return piece.every((sample) => Math.abs(sample) <= SILENCE_PEAK);
+}
+
+function pieceInput(stage: OnceStage, piece: Float32Array, { sampleRate }: AudioInput): TensorMap {
+  const shortest = Math.ceil(MIN_PIECE_SECONDS * sampleRate);
+  let samples = piece;
+  if (piece.length < shortest) {
+    samples = new Float32Array(shortest);
+    samples.set(piece);
+  }
+  const { input, axis } = stage.extent;
+  const rank = stage.inputs.find((value) => value.name === input)?.dims.length ?? 2;
+  const dims = Array.from({ length: rank }, (_, index) => (index === axis ? samples.length : 1));
+  return { [input]: float32Tensor(samples, dims) };
+}
+
+function joined(texts: readonly string[]): string {
+  return texts
+    .map((text) => text.trim())
+    .filter((text) => text !== '')
+    .join(' ');
+}
+
+/** Lets the page breathe between slices of work. */
+function nextTask(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}
