@@ -6,6 +6,7 @@
 import type { Phase, Segment } from '../core/span.ts';
 import type { TensorMap } from '../core/tensor.ts';
 import type { IsthmusError } from '../errors.ts';
+import type { GenerateOptions, GenerateRequest, GenerateResult } from './generate.ts';
 
 /** onnxruntime's names. `cpu` is native, the others are the browser's. */
 export type ExecutionProvider = 'wasm' | 'webgpu' | 'cpu';
@@ -67,6 +68,8 @@ export interface DeviceRunner extends SpanRunner {
   /** Bytes of these files that are not on this device. */
   missingBytes(paths: readonly string[]): Promise<number>;
   readFile(path: string, options?: LoadOptions): Promise<Uint8Array>;
+  /** A whole request on this device; see `generate.ts`. All blocks must be loaded. */
+  generate(request: GenerateRequest, options: GenerateOptions): Promise<GenerateResult>;
   /** Resolves with the reason when the runner has ended, wanted or not. */
   readonly ended: Promise<IsthmusError>;
 }

@@ -8,8 +8,8 @@ import type { Manifest } from '../package/manifest.ts';
 import type { PlanShape } from '../planner/types.ts';
 import type { EncodeOptions } from '../protocol/frame.ts';
 import type { DoneMessage, EndpointTiming, OutputMessage, TokensMessage } from '../protocol/messages.ts';
-import { decodeGreedy } from '../runtime/decode.ts';
 import type { SpanExecution, SpanExecutor } from '../runtime/executor.ts';
+import type { GenerateOptions, GenerateRequest, GenerateResult } from '../runtime/generate.ts';
 import type { Traffic } from '../transport/counting.ts';
 import type { EndpointLink, EndpointRequest } from './endpoint-link.ts';
 
@@ -27,6 +27,8 @@ export interface Work {
 export interface Places {
   /** Loads blocks `[0, cut)` on the device. */
   readonly device: (cut: number) => Promise<SpanExecutor>;
+  /** A whole request on the device, where that runs closest to its runtime. */
+  readonly generate: (request: GenerateRequest, options: GenerateOptions) => Promise<GenerateResult>;
   readonly link: EndpointLink | undefined;
   readonly observe: (observation: LinkObservation) => void;
 }
@@ -58,21 +60,12 @@ export async function executePlan(plan: PlanShape, work: Work, places: Places): 
 }
 
 async function runLocal(plan: PlanShape, work: Work, places: Places): Promise<Executed> {
-  const execution = (await places.device(plan.cut)).open();
-  try {
-    const first = await execution.start({ once: work.inputs }, work.prefix);
-    const done = { deviceMs: execution.segmentMs, traffic: NO_TRAFFIC, roundTrips: 0, linkMs: 0 };
-    if (first.kind === 'outputs') return { ...done, outputs: first.tensors };
-    await decodeGreedy(execution, first, {
-      eosTokens: work.manifest.generation?.eosTokens ?? [],
-      maxTokens: work.maxTokens - work.prefix.length,
-      onToken: work.onToken,
-      ...(work.signal === undefined ? {} : { signal: work.signal }),
-    });
-    return { ...done, outputs: {} };
-  } finally {
-    await execution.close();
-  }
+  await places.device(plan.cut);
+  const { outputs, segmentMs } = await places.generate(
+    { inputs: work.inputs, prefix: work.prefix, maxTokens: work.maxTokens },
+    { onToken: work.onToken, ...(work.signal === undefined ? {} : { signal: work.signal }) },
+  );
+  return { outputs, deviceMs: segmentMs, traffic: NO_TRAFFIC, roundTrips: 0, linkMs: 0 };
 }
 
 async function runAcross(

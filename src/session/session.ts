@@ -278,6 +278,7 @@ class LiveSession implements Session {
     };
     return executePlan(plan, work, {
       device: (cut) => this.#device.executor(cut, signal === undefined ? {} : { signal }),
+      generate: (request, how) => this.#device.runner.generate(request, how),
       link: this.#link,
       observe: (observation) => this.#knowledge.observeLink(observation),
     });

@@ -2,6 +2,7 @@
 import type { Segment } from '../../core/span.ts';
 import { fromWireError, toWireError, type WireError } from '../../errors.ts';
 import type { Manifest } from '../../package/manifest.ts';
+import type { GenerateRequest, GenerateResult } from '../generate.ts';
 import type { RunRequest, RunResult, StateId } from '../runner.ts';
 import type { WebProvider } from './ort-web.ts';
 
@@ -37,6 +38,11 @@ export interface WorkerApi {
   openState(): Promise<Outcome<StateId>>;
   closeState(state: StateId): Promise<Outcome<void>>;
   run(request: RunRequest): Promise<Outcome<RunResult>>;
+  generate(
+    request: GenerateRequest,
+    job: number,
+    onToken: (token: number) => void,
+  ): Promise<Outcome<GenerateResult>>;
   cancel(job: number): Promise<void>;
   close(): Promise<Outcome<void>>;
 }

@@ -4,6 +4,7 @@ import { IsthmusError } from '../../errors.ts';
 import { type LoadedPackage, loadPackage } from '../../package/source.ts';
 import type { BlobStore } from '../../storage/blob-store.ts';
 import { openBrowserStore } from '../../storage/browser/blob-store.ts';
+import { generate } from '../generate.ts';
 import type { SpanRunner } from '../runner.ts';
 import { createWebRunner } from './ort-web.ts';
 import { type Opened, type OpenRequest, outcome, type Progress, type WorkerApi } from './worker-api.ts';
@@ -83,6 +84,10 @@ export function createWorkerHost(): WorkerApi {
     openState: () => outcome(() => running().openState()),
     closeState: (state) => outcome(() => running().closeState(state)),
     run: (request) => outcome(() => running().run(request)),
+    generate: (request, job, onToken) =>
+      outcome(() =>
+        withJob(job, (signal) => generate(pack().manifest, running(), request, { onToken, signal })),
+      ),
     cancel: async (job) => jobs.get(job)?.abort(),
     close: () =>
       outcome(async () => {

@@ -1,7 +1,7 @@
 /** The only importer of comlink: both ends of the boundary between page and worker. */
 import { expose, proxy, type Remote, releaseProxy, transfer, wrap } from 'comlink';
 import type { RunResult } from '../runner.ts';
-import type { Outcome, Progress, WorkerApi } from './worker-api.ts';
+import type { Outcome, WorkerApi } from './worker-api.ts';
 
 export type RemoteWorker = Remote<WorkerApi>;
 
@@ -22,8 +22,8 @@ export function disconnectWorker(remote: RemoteWorker): void {
 }
 
 /** A callback that the worker can call; without one, a proxy to nothing is still needed. */
-export function progressProxy(progress: Progress | undefined): Progress {
-  return proxy(progress ?? (() => undefined));
+export function callbackProxy<T extends (...args: never[]) => void>(callback: T | undefined): T {
+  return proxy(callback ?? ((() => undefined) as unknown as T));
 }
 
 function moved(result: Outcome<RunResult>): Outcome<RunResult> {

@@ -4,6 +4,7 @@
  */
 import type { Segment } from '../../core/span.ts';
 import { IsthmusError, throwIfAborted } from '../../errors.ts';
+import type { GenerateOptions, GenerateRequest, GenerateResult } from '../generate.ts';
 import type {
   DeviceRunner,
   ExecutionProvider,
@@ -13,7 +14,7 @@ import type {
   StateId,
 } from '../runner.ts';
 import { type Opened, type OpenRequest, type Outcome, unwrap } from './worker-api.ts';
-import { connectWorker, disconnectWorker, progressProxy, type RemoteWorker } from './worker-link.ts';
+import { callbackProxy, connectWorker, disconnectWorker, type RemoteWorker } from './worker-link.ts';
 
 /** Ms that a worker gets to free what it holds before it is ended. */
 const CLOSE_GRACE_MS = 500;
@@ -119,7 +120,7 @@ class RemoteRunner implements WorkerRunner {
   }
 
   fetchFiles(paths: readonly string[], options: LoadOptions = {}): Promise<void> {
-    const progress = progressProxy(options.onProgress);
+    const progress = callbackProxy(options.onProgress);
     return this.#calls.job(options.signal, (remote, job) => remote.fetchFiles(paths, job, progress));
   }
 
@@ -132,7 +133,7 @@ class RemoteRunner implements WorkerRunner {
   }
 
   load(segment: Segment, options: LoadOptions = {}): Promise<void> {
-    const progress = progressProxy(options.onProgress);
+    const progress = callbackProxy(options.onProgress);
     return this.#calls.job(options.signal, (remote, job) => remote.load(segment, job, progress));
   }
 
@@ -150,6 +151,27 @@ class RemoteRunner implements WorkerRunner {
 
   run(request: RunRequest): Promise<RunResult> {
     return this.#calls.call((remote) => remote.run(request));
+  }
+
+  async generate(request: GenerateRequest, options: GenerateOptions): Promise<GenerateResult> {
+    let told = 0;
+    let over = false;
+    // Tokens travel on a port of their own: the last ones may come after the result, and are then late.
+    const onToken = callbackProxy((token: number) => {
+      if (over) return;
+      told += 1;
+      options.onToken(token);
+    });
+    try {
+      const result = await this.#calls.job(options.signal, (remote, job) =>
+        remote.generate(request, job, onToken),
+      );
+      over = true;
+      for (const token of result.tokens.slice(told)) options.onToken(token);
+      return result;
+    } finally {
+      over = true;
+    }
   }
 
   async close(): Promise<void> {
