@@ -1,0 +1,87 @@
+/** Holds what a client sends against what the package says must cross, before the runtime sees it. */
+import { PHASES, type Phase, type PhaseTensors, type Span } from '../core/span.ts';
+import { type Tensor, type TensorMap, totalBytes } from '../core/tensor.ts';
+import { IsthmusError } from '../errors.ts';
+import type { CrossingTensor, Manifest } from '../package/manifest.ts';
+
+/** Feeds of `start` at the span's near cut. Throws `bad-tensor` or `input-too-long`. */
+export function checkFeeds(manifest: Manifest, span: Span, feeds: PhaseTensors, maxBytes: number): void {
+  let bytes = 0;
+  for (const phase of PHASES) {
+    bytes += totalBytes(feeds[phase] ?? {});
+    checkPhase(manifest, span.from, phase, feeds[phase] ?? {});
+  }
+  checkBytes(bytes, maxBytes);
+}
+
+/** Feeds of one later step. Throws `bad-tensor` or `input-too-long`. */
+export function checkStep(
+  manifest: Manifest,
+  span: Span,
+  tensors: PhaseTensors,
+  maxBytes: number,
+): TensorMap {
+  const { step = {}, ...others } = tensors;
+  if (Object.keys(others).length > 0) {
+    throw new IsthmusError('bad-tensor', 'a step carries tensors of another phase');
+  }
+  const stage = manifest.stages.find((candidate) => span.from <= candidate.from && candidate.kind === 'loop');
+  const holdsStart = stage !== undefined && stage.from < span.to;
+  // A span that holds the loop's start but not its end takes the ids of its tokens.
+  if (holdsStart && stage.kind === 'loop') checkTensors([stage.tokenInput], step, 'step');
+  else checkPhase(manifest, span.from, 'step', step);
+  checkBytes(totalBytes(step), maxBytes);
+  return step;
+}
+
+/** The phase in which a tensor of that name crosses at a cut, for clients that do not say it. */
+export function phaseOfName(manifest: Manifest, cut: number, name: string): Phase {
+  const crossings = manifest.cuts[cut]?.crossings ?? {};
+  return PHASES.find((phase) => crossings[phase]?.sent.some((tensor) => tensor.name === name)) ?? 'once';
+}
+
+/** Whether a lossy codec may touch a tensor that crosses at a cut; what leaves the model is exact. */
+export function isLossy(manifest: Manifest, cut: number, phase: Phase, name: string): boolean {
+  const sent = manifest.cuts[cut]?.crossings[phase]?.sent ?? [];
+  return sent.some((tensor) => tensor.name === name && tensor.lossy);
+}
+
+function checkPhase(manifest: Manifest, cut: number, phase: Phase, given: TensorMap): void {
+  checkTensors(manifest.cuts[cut]?.crossings[phase]?.sent ?? [], given, phase);
+}
+
+type Expected = Pick<CrossingTensor, 'name' | 'dtype' | 'dims'>;
+
+function checkTensors(expected: readonly Expected[], given: TensorMap, phase: Phase): void {
+  for (const { name, dtype, dims } of expected) {
+    const tensor = Object.hasOwn(given, name) ? given[name] : undefined;
+    if (tensor === undefined) {
+      throw new IsthmusError('bad-tensor', `the tensor '${name}' is missing`, { details: { name, phase } });
+    }
+    if (tensor.dtype !== dtype || !fits(tensor, dims)) {
+      const want = `${dtype}[${dims.map((dim) => dim ?? '?').join(', ')}]`;
+      const got = `${tensor.dtype}[${tensor.dims.join(', ')}]`;
+      throw new IsthmusError('bad-tensor', `the tensor '${name}' is ${got}, not ${want}`, {
+        details: { name, phase },
+      });
+    }
+  }
+  if (Object.keys(given).length > expected.length) {
+    throw new IsthmusError('bad-tensor', 'there are tensors that do not cross at this cut', {
+      details: { phase, expected: expected.map((tensor) => tensor.name) },
+    });
+  }
+}
+
+/** An extent of one was measured on one token, and may be more when several are sent at once. */
+function fits(tensor: Tensor, dims: readonly (number | null)[]): boolean {
+  if (tensor.dims.length !== dims.length || tensor.dims.includes(0)) return false;
+  return dims.every((dim, axis) => dim === null || dim === 1 || dim === tensor.dims[axis]);
+}
+
+function checkBytes(bytes: number, limit: number): void {
+  if (bytes <= limit) return;
+  throw new IsthmusError('input-too-long', `${bytes} bytes of input exceed the bound of ${limit}`, {
+    details: { what: 'bytes of input', got: bytes, limit },
+  });
+}

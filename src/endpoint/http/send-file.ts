@@ -1,0 +1,65 @@
+/** A file as an answer: validators, one range, streamed from the disk. */
+import { type FileHandle, open } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { mimeType } from './headers.ts';
+import { isNotModified, parseRange, rangeApplies } from './range.ts';
+import type { Exchange } from './reply.ts';
+
+export interface FileReply {
+  /** On the disk. */
+  readonly file: string;
+  readonly size: number;
+  /** Quoted, with `W/` where it is weak. */
+  readonly etag: string;
+  readonly cacheControl: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Told of each piece sent. */
+  readonly onSent?: (bytes: number) => void;
+}
+
+/** Rejects when the file cannot be read; what was sent until then cannot be taken back. */
+export async function sendFile({ request, response }: Exchange, reply: FileReply): Promise<void> {
+  const { file, size, etag, cacheControl, headers = {} } = reply;
+  const validators = { ...headers, ETag: etag, 'Cache-Control': cacheControl };
+  if (isNotModified(request.headers['if-none-match'], etag)) {
+    response.writeHead(304, validators).end();
+    return;
+  }
+  const wanted = rangeApplies(header(request.headers['if-range']), etag) ? request.headers.range : undefined;
+  const range = parseRange(wanted, size);
+  if (range.kind === 'unsatisfiable') {
+    response.writeHead(416, { ...validators, 'Content-Range': `bytes */${size}`, 'Content-Length': 0 }).end();
+    return;
+  }
+  const { start, end } = range.kind === 'part' ? range : { start: 0, end: size };
+  const handle = await open(file, 'r');
+  try {
+    response.writeHead(range.kind === 'part' ? 206 : 200, {
+      ...validators,
+      'Accept-Ranges': 'bytes',
+      'Content-Type': mimeType(file),
+      'Content-Length': end - start,
+      ...(range.kind === 'part' ? { 'Content-Range': `bytes ${start}-${end - 1}/${size}` } : {}),
+    });
+    if (request.method === 'HEAD' || start === end) response.end();
+    else await pipe(handle, start, end, response, reply.onSent);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function pipe(
+  handle: FileHandle,
+  start: number,
+  end: number,
+  response: NodeJS.WritableStream,
+  onSent: FileReply['onSent'],
+): Promise<void> {
+  const stream = handle.createReadStream({ start, end: end - 1, autoClose: false });
+  if (onSent !== undefined) stream.on('data', (chunk) => onSent(chunk.length));
+  await pipeline(stream, response);
+}
+
+function header(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
+}

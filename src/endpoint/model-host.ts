@@ -1,0 +1,169 @@
+/** One package that is served: its runner, whose turn it is, what is loaded, and a new runner after a crash. */
+import type { Clock } from '../core/clock.ts';
+import type { PhaseTensors, Segment, Span } from '../core/span.ts';
+import type { TensorMap } from '../core/tensor.ts';
+import { IsthmusError, isIsthmusError } from '../errors.ts';
+import type { Manifest } from '../package/manifest.ts';
+import { segmentsOf } from '../package/segments.ts';
+import type { EndpointTiming } from '../protocol/messages.ts';
+import type { SpanExecution, StepOutput } from '../runtime/executor.ts';
+import type { PackageSource, SpanRunner } from '../runtime/runner.ts';
+import { createExecutor } from '../runtime/span-executor.ts';
+import { SegmentPool } from './segment-pool.ts';
+import { TurnQueue } from './turn-queue.ts';
+
+export type CreateRunner = (manifest: Manifest, source: PackageSource) => SpanRunner;
+
+export interface ModelHostOptions {
+  readonly manifest: Manifest;
+  readonly source: PackageSource;
+  readonly createRunner: CreateRunner;
+  readonly clock: Clock;
+  readonly maxLoadedSegments: number;
+  readonly log: (line: string) => void;
+}
+
+/** An execution that waits for its turns and knows how long it waited. */
+export interface HostedExecution extends SpanExecution {
+  /** Totals so far. */
+  timing(): EndpointTiming;
+}
+
+/** What belongs to one runner and dies with it. */
+interface Place {
+  readonly runner: SpanRunner;
+  readonly queue: TurnQueue;
+  readonly pool: SegmentPool;
+}
+
+export class ModelHost {
+  readonly manifest: Manifest;
+  readonly #options: ModelHostOptions;
+  #place: Place | undefined;
+  #closed = false;
+
+  constructor(options: ModelHostOptions) {
+    this.manifest = options.manifest;
+    this.#options = options;
+  }
+
+  /** Requests that wait for a turn. */
+  get waiting(): number {
+    return this.#place?.queue.length ?? 0;
+  }
+
+  get loadedSegments(): number {
+    return this.#place?.pool.size ?? 0;
+  }
+
+  /**
+   * Loads a span and opens an execution on it. Throws `bad-option` for no such span, `limit-exceeded`,
+   * `closed`, and what loading throws. A runner that turns out to be dead is replaced once.
+   */
+  async open(span: Span, signal: AbortSignal): Promise<HostedExecution> {
+    const segments = segmentsOf(this.manifest, span);
+    const started = this.#options.clock.now();
+    let place = this.#current();
+    let release: () => void;
+    try {
+      release = await place.pool.acquire(segments);
+    } catch (error) {
+      if (!this.#discardIfLost(place, error) || this.#closed) throw error;
+      place = this.#current();
+      release = await place.pool.acquire(segments);
+    }
+    const loadMs = this.#options.clock.now() - started;
+    return this.#execution(place, span, signal, loadMs, release);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const place = this.#place;
+    this.#place = undefined;
+    await place?.runner.close();
+  }
+
+  #current(): Place {
+    if (this.#closed) throw new IsthmusError('closed', 'the endpoint was closed');
+    if (this.#place === undefined) {
+      const { manifest, source, createRunner, maxLoadedSegments } = this.#options;
+      const runner = createRunner(manifest, source);
+      const queue = new TurnQueue();
+      const loader = {
+        load: (segment: Segment) => queue.run(() => runner.load(segment)),
+        unload: (segment: Segment) => queue.run(() => runner.unload(segment)),
+      };
+      this.#place = { runner, queue, pool: new SegmentPool(loader, maxLoadedSegments) };
+    }
+    return this.#place;
+  }
+
+  /** True when the error says that the runner is dead; requests from now on get a new one. */
+  #discardIfLost(place: Place, error: unknown): boolean {
+    if (!isIsthmusError(error) || error.code !== 'worker-lost') return false;
+    if (this.#place === place) {
+      this.#place = undefined;
+      this.#options.log(`${this.manifest.name}: the worker was lost, the next request gets a new one`);
+      place.runner.close().catch(() => undefined);
+    }
+    return true;
+  }
+
+  #execution(
+    place: Place,
+    span: Span,
+    signal: AbortSignal,
+    loadMs: number,
+    release: () => void,
+  ): HostedExecution {
+    const { clock } = this.#options;
+    // Loading is waiting, as the caller sees it: the runtime does nothing for the request meanwhile.
+    let queueMs = loadMs;
+    let computeMs = 0;
+    const { runner, queue } = place;
+    const inTurn: SpanRunner = {
+      provider: runner.provider,
+      threads: runner.threads,
+      load: (segment, options) => runner.load(segment, options),
+      unload: (segment) => runner.unload(segment),
+      openState: () => this.#watch(place, runner.openState()),
+      closeState: (state) => runner.closeState(state),
+      close: () => runner.close(),
+      run: (request) => {
+        const asked = clock.now();
+        const turn = queue.run(async () => {
+          queueMs += clock.now() - asked;
+          const result = await runner.run(request);
+          computeMs += result.ms;
+          return result;
+        }, signal);
+        return this.#watch(place, turn);
+      },
+    };
+    const execution = createExecutor(this.manifest, span, inTurn).open();
+    let closed = false;
+    return {
+      segmentMs: execution.segmentMs,
+      start: (feeds: PhaseTensors, prefix?: readonly number[]): Promise<StepOutput> =>
+        execution.start(feeds, prefix),
+      step: (input: readonly number[] | TensorMap): Promise<StepOutput> => execution.step(input),
+      timing: () => ({ queueMs, computeMs }),
+      close: async () => {
+        if (closed) return;
+        closed = true;
+        release();
+        // A dead runner has no state left to forget.
+        await execution.close().catch((error: unknown) => this.#discardIfLost(place, error));
+      },
+    };
+  }
+
+  async #watch<T>(place: Place, work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      this.#discardIfLost(place, error);
+      throw error;
+    }
+  }
+}

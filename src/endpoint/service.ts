@@ -1,0 +1,93 @@
+/** What HTTP and WebSocket share: the models, how much is admitted, what is counted. */
+import type { Clock } from '../core/clock.ts';
+import { IsthmusError } from '../errors.ts';
+import type { Metrics } from './metrics.ts';
+import type { ModelHost } from './model-host.ts';
+
+export interface ServiceLimits {
+  readonly maxOpenRequests: number;
+  readonly maxInputBytes: number;
+  readonly idleRequestMs: number;
+}
+
+/** Ends a request that is still open; called when the endpoint stops. */
+export type StopRequest = (error: IsthmusError) => void;
+
+export class Service {
+  readonly hosts: ReadonlyMap<string, ModelHost>;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly limits: ServiceLimits;
+  readonly log: (line: string) => void;
+  readonly #open = new Set<StopRequest>();
+  readonly #whenIdle = new Set<() => void>();
+  #stopping = false;
+
+  constructor(options: Pick<Service, 'hosts' | 'metrics' | 'clock' | 'limits' | 'log'>) {
+    this.hosts = options.hosts;
+    this.metrics = options.metrics;
+    this.clock = options.clock;
+    this.limits = options.limits;
+    this.log = options.log;
+  }
+
+  get stopping(): boolean {
+    return this.#stopping;
+  }
+
+  get activeRequests(): number {
+    return this.#open.size;
+  }
+
+  /** Throws `unknown-model`. */
+  host(name: string): ModelHost {
+    const host = this.hosts.get(name);
+    if (host !== undefined) return host;
+    throw new IsthmusError('unknown-model', 'no model of that name is served here', {
+      details: { models: [...this.hosts.keys()] },
+    });
+  }
+
+  /**
+   * Counts a request as open until the returned function is called.
+   * Throws `endpoint-stopping`, or `limit-exceeded` when too many are open.
+   */
+  admit(stop: StopRequest): () => void {
+    if (this.#stopping) throw stoppingError();
+    const limit = this.limits.maxOpenRequests;
+    if (this.#open.size >= limit) {
+      throw new IsthmusError('limit-exceeded', `${limit} requests are open; try again later`, {
+        details: { what: OPEN_REQUESTS, limit },
+      });
+    }
+    this.#open.add(stop);
+    return () => {
+      this.#open.delete(stop);
+      if (this.#open.size > 0) return;
+      for (const resolve of this.#whenIdle) resolve();
+      this.#whenIdle.clear();
+    };
+  }
+
+  /** Takes nothing new from now on. */
+  stopAdmitting(): void {
+    this.#stopping = true;
+  }
+
+  stopOpenRequests(): void {
+    for (const stop of [...this.#open]) stop(stoppingError());
+  }
+
+  /** Resolves when no request is open. */
+  async idle(): Promise<void> {
+    if (this.#open.size === 0) return;
+    await new Promise<void>((resolve) => this.#whenIdle.add(resolve));
+  }
+}
+
+/** `details.what` of the error of an endpoint that is full. */
+export const OPEN_REQUESTS = 'open requests';
+
+export function stoppingError(): IsthmusError {
+  return new IsthmusError('endpoint-stopping', 'the endpoint is shutting down; connect again later');
+}

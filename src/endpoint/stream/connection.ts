@@ -1,0 +1,134 @@
+/** One client on a stream: its frames in, its requests, and answers out. Bad input ends no more than it must. */
+import type { RawData, WebSocket } from 'ws';
+import { IsthmusError, toIsthmusError, toWireError } from '../../errors.ts';
+import { idOf } from '../../protocol/common-fields.ts';
+import { splitFrame } from '../../protocol/envelope.ts';
+import { decodeClientMessage, type EncodeOptions, encodeServerMessage } from '../../protocol/frame.ts';
+import { MAX_SESSIONS_PER_CONNECTION } from '../../protocol/limits.ts';
+import {
+  type ClientMessage,
+  PROTOCOL_VERSION,
+  type ServerMessage,
+  type StartMessage,
+} from '../../protocol/messages.ts';
+import type { Service } from '../service.ts';
+import { Outbox } from './outbox.ts';
+import { StreamRequest } from './stream-request.ts';
+
+/** The id of messages about the connection itself. */
+const CONNECTION = -1;
+
+export class StreamConnection {
+  readonly #service: Service;
+  readonly #outbox: Outbox;
+  readonly #requests = new Map<number, StreamRequest>();
+
+  constructor(socket: WebSocket, service: Service) {
+    this.#service = service;
+    this.#outbox = new Outbox(socket);
+    socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
+    // The socket closes itself with 1002, 1007 or 1009 after such an error; unheard it would end the process.
+    socket.on('error', (error) => service.log(`a stream failed: ${error.message}`));
+    socket.on('close', () => this.#closed());
+    this.#send({ type: 'hello', protocol: PROTOCOL_VERSION, models: [...service.hosts.keys()] });
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    const frame = bytesOf(data);
+    this.#service.metrics.received(frame.byteLength);
+    let message: ClientMessage;
+    try {
+      if (!isBinary)
+        throw new IsthmusError('bad-frame', 'a text frame came where only binary ones are taken');
+      message = decodeClientMessage(frame);
+    } catch (error) {
+      this.#refuse(isBinary ? claimedId(frame) : CONNECTION, toIsthmusError(error));
+      return;
+    }
+    try {
+      this.#handle(message);
+    } catch (error) {
+      this.#refuse(message.id, toIsthmusError(error));
+    }
+  }
+
+  #handle(message: ClientMessage): void {
+    const request = this.#requests.get(message.id);
+    switch (message.type) {
+      case 'start':
+        this.#start(message);
+        return;
+      case 'step':
+        if (request === undefined) {
+          throw new IsthmusError('unknown-session', `no request ${message.id} is open on this connection`);
+        }
+        request.step(message);
+        return;
+      case 'cancel':
+        request?.cancel();
+        return;
+      case 'ping':
+        this.#send({ type: 'pong', id: message.id, padding: new Uint8Array(message.replyBytes) });
+    }
+  }
+
+  #start(start: StartMessage): void {
+    const { id } = start;
+    if (this.#requests.has(id)) {
+      throw new IsthmusError('bad-frame', `the id ${id} is in use; the request that has it was ended too`);
+    }
+    const limit = MAX_SESSIONS_PER_CONNECTION;
+    if (this.#requests.size >= limit) {
+      throw new IsthmusError('limit-exceeded', `${limit} requests are open on this connection`, {
+        details: { what: 'requests of a connection', limit },
+      });
+    }
+    const request = new StreamRequest({
+      service: this.#service,
+      start,
+      send: (message, options) => this.#send(message, options),
+      room: () => this.#outbox.room(),
+      onEnd: () => this.#requests.delete(id),
+    });
+    this.#requests.set(id, request);
+  }
+
+  /**
+   * An error ends the request that has its id, at both ends: a client cannot tell whether it was meant
+   * for the request or for one frame of it.
+   */
+  #refuse(id: number, error: IsthmusError): void {
+    const request = this.#requests.get(id);
+    if (request !== undefined) {
+      request.fail(error);
+      return;
+    }
+    this.#service.metrics.error(error.code);
+    this.#send({ type: 'error', id, error: toWireError(error) });
+  }
+
+  #send(message: ServerMessage, options?: EncodeOptions): void {
+    const frame = encodeServerMessage(message, options);
+    this.#service.metrics.sent(frame.byteLength);
+    this.#outbox.send(frame);
+  }
+
+  #closed(): void {
+    this.#outbox.closed();
+    for (const request of this.#requests.values()) request.cancel();
+  }
+}
+
+function bytesOf(data: RawData): Uint8Array {
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  return Array.isArray(data) ? Buffer.concat(data) : data;
+}
+
+/** The request that a frame which cannot be read as a whole says it belongs to. */
+function claimedId(frame: Uint8Array): number {
+  try {
+    return idOf(splitFrame(frame).header);
+  } catch {
+    return CONNECTION;
+  }
+}
