@@ -108,7 +108,8 @@ export function asFloat32(tensor: Tensor): Float32Array {
 
 /** The bytes themselves when they start at a multiple of `alignment`, else a copy that does. */
 export function alignedBytes(bytes: Uint8Array, alignment: number): Uint8Array {
-  return bytes.byteOffset % alignment === 0 ? bytes : bytes.slice();
+  // Not `slice`: on Node's Buffer, which is what sockets deliver, that is a view and stays misaligned.
+  return bytes.byteOffset % alignment === 0 ? bytes : new Uint8Array(bytes);
 }
 
 export function totalBytes(tensors: TensorMap): number {

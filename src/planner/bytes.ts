@@ -42,6 +42,14 @@ export function messageBytes(tensors: readonly number[]): number {
   return tensors.reduce((sum, bytes) => sum + bytes + TENSOR_HEADER_BYTES, FRAME_OVERHEAD_BYTES);
 }
 
+/**
+ * True for tensors that are rows of features, which `int8` scales one by one. A raw recording is a single
+ * row as long as itself: one scale for all of it would drown what is quiet.
+ */
+export function hasFeatureRows(tensor: CrossingTensor): boolean {
+  return tensor.dims.length >= 3 || typeof tensor.dims.at(-1) === 'number';
+}
+
 /** True when a codec has something to shorten. */
 export function hasLossy(crossing: Crossing | undefined): boolean {
   return crossing?.sent.some((tensor) => codecRatio(tensor, 'int8') !== 1) ?? false;

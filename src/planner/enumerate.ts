@@ -1,8 +1,8 @@
 /** Every plan that a package allows, before any is priced. */
 import { CODECS, type Codec, PHASES } from '../core/span.ts';
 import { IsthmusError } from '../errors.ts';
-import type { Cut, Manifest } from '../package/manifest.ts';
-import { hasLossy } from './bytes.ts';
+import type { CrossingTensor, Cut, Manifest } from '../package/manifest.ts';
+import { hasFeatureRows, hasLossy } from './bytes.ts';
 import type { PlanShape } from './types.ts';
 
 /** `auto` lets the planner choose; the others force it. `cut` counts blocks on the device. */
@@ -38,7 +38,16 @@ export function enumeratePlans(manifest: Manifest, options: PlanOptions): readon
     });
   }
   const forced = typeof choice === 'object' && choice.codec !== undefined ? [choice.codec] : codecs;
-  return all.includes(cut) ? shapesAt(manifest, cut, forced) : [];
+  if (!all.includes(cut)) return [];
+  const shapes = shapesAt(manifest, cut, forced);
+  if (shapes.length > 0) return shapes;
+  throw new IsthmusError(
+    'bad-option',
+    `what crosses at cut ${cut} cannot be written as ${forced.join(' or ')}`,
+    {
+      details: { cut, codecs: forced },
+    },
+  );
 }
 
 function shapesAt(manifest: Manifest, cut: number, codecs: readonly Codec[]): readonly PlanShape[] {
@@ -46,12 +55,19 @@ function shapesAt(manifest: Manifest, cut: number, codecs: readonly Codec[]): re
   const crosses = cutAt(manifest, cut);
   const lossy = PHASES.some((phase) => hasLossy(crosses.crossings[phase]));
   // Where no tensor may be shortened every codec writes the same bytes: one plan stands for all.
-  const useful = lossy ? CODECS.filter((codec) => codecs.includes(codec)) : (['fp32'] as const);
+  const suits = (codec: Codec): boolean =>
+    codecs.includes(codec) && (codec !== 'int8' || crossingTensors(crosses).every(hasFeatureRows));
+  const useful = lossy ? CODECS.filter(suits) : (['fp32'] as const);
   return useful.map((codec) =>
     cut === 0
       ? { id: codec === 'fp32' ? 'remote' : `remote/${codec}`, kind: 'remote', cut, codec }
       : { id: `split@${cut}/${codec}`, kind: 'split', cut, codec },
   );
+}
+
+function crossingTensors(cut: Cut): readonly CrossingTensor[] {
+  const sent = PHASES.flatMap((phase) => cut.crossings[phase]?.sent ?? []);
+  return sent.filter((tensor) => tensor.lossy);
 }
 
 /** Throws `bad-package` when the manifest does not describe the cut. */

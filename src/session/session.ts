@@ -150,9 +150,12 @@ class LiveSession implements Session {
 
   async prefetch(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#checkOpen();
-    const files = this.#device.files(this.manifest.blocks.length);
-    await this.#device.runner.fetchFiles(files, {
-      onProgress: (done, total) => this.#emit({ type: 'weights', done, total }),
+    const whole = this.manifest.blocks.length;
+    const total = this.#wholeBytes();
+    await this.#device.refreshMissing();
+    const held = total - this.#device.missingBytes(whole);
+    await this.#device.runner.fetchFiles(this.#device.files(whole), {
+      onProgress: (done) => this.#emit({ type: 'weights', done: held + done, total }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     await this.#device.refreshMissing();
@@ -420,10 +423,15 @@ class LiveSession implements Session {
   }
 
   #reportWeights(): void {
-    const whole = this.manifest.blocks.length;
-    const files = this.#device.files(whole);
-    const total = files.reduce((sum, file) => sum + (this.manifest.files[file]?.bytes ?? 0), 0);
-    this.#emit({ type: 'weights', done: total - this.#device.missingBytes(whole), total });
+    const total = this.#wholeBytes();
+    const missing = this.#device.missingBytes(this.manifest.blocks.length);
+    this.#emit({ type: 'weights', done: total - missing, total });
+  }
+
+  /** Bytes of everything that `local` needs. */
+  #wholeBytes(): number {
+    const files = this.#device.files(this.manifest.blocks.length);
+    return files.reduce((sum, file) => sum + (this.manifest.files[file]?.bytes ?? 0), 0);
   }
 
   #hasLoop(): boolean {
