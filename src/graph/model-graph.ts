@@ -20,12 +20,16 @@ export function toModelGraph(model: OnnxModel): ModelGraph {
     throw new IsthmusError('unsupported-model', 'sparse weights are not supported; export them dense');
   }
   const initializers = new Map(graph.initializers.map((tensor) => [tensor.name, tensor]));
+  const given = new Set(graph.inputs.map((value) => value.name));
   const producer = new Map<string, number>();
   graph.nodes.forEach((node, index) => {
     for (const output of node.outputs) {
       if (output === '') continue;
       if (producer.has(output)) {
         throw new IsthmusError('bad-model', `two nodes produce the value '${output}'`);
+      }
+      if (initializers.has(output) || given.has(output)) {
+        throw new IsthmusError('bad-model', `the value '${output}' is given and produced by a node too`);
       }
       producer.set(output, index);
     }

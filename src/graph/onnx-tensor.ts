@@ -39,7 +39,7 @@ export function decodeTensor(bytes: Uint8Array): OnnxTensor {
   const base = { name, dataType, dims: shape, rest };
   if (location === EXTERNAL) return { ...base, external: externalData(name, entries) };
   const data = raw ?? typedBytes(typed, dataType, shape, name);
-  if (data !== undefined) checkLength(name, dataType, shape, data.byteLength);
+  if (data !== undefined) checkLength(base, data.byteLength);
   return data === undefined ? base : { ...base, data };
 }
 
@@ -87,7 +87,12 @@ function typedBytes(
   name: string,
 ): Uint8Array | undefined {
   const dtype = dtypeOf(dataType);
-  if (dtype === undefined) return undefined;
+  if (dtype === undefined) {
+    // Dropping the elements without a word would make another model of it.
+    const isTyped = typed.float !== undefined || typed.double !== undefined || typed.ints !== undefined;
+    if (!isTyped) return undefined;
+    throw new IsthmusError('unsupported-model', `weight '${name}' is of ONNX data type ${dataType}`);
+  }
   const count = elementCount(dims);
   const width = DTYPE_BYTES[dtype];
   if (typed.float.length > 0) return concat(typed.float);
@@ -121,19 +126,20 @@ function concat(parts: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
-function checkLength(name: string, dataType: number, dims: readonly number[], got: number): void {
+/** Bytes that dtype and shape call for; `undefined` for dtypes that Isthmus does not know. */
+export function tensorBytes({ dataType, dims }: Pick<OnnxTensor, 'dataType' | 'dims'>): number | undefined {
   const dtype = dtypeOf(dataType);
-  if (dtype === undefined) return;
-  const expected = elementCount(dims) * DTYPE_BYTES[dtype];
-  if (got !== expected) {
-    throw new IsthmusError(
-      'bad-model',
-      `weight '${name}' has ${got} bytes where its shape takes ${expected}`,
-      {
-        details: { name, dims, expected, got },
-      },
-    );
-  }
+  return dtype === undefined ? undefined : elementCount(dims) * DTYPE_BYTES[dtype];
+}
+
+/** Throws `bad-model` when the length is not what dtype and shape call for. */
+export function checkLength(tensor: Pick<OnnxTensor, 'name' | 'dataType' | 'dims'>, got: number): void {
+  const expected = tensorBytes(tensor);
+  if (expected === undefined || got === expected) return;
+  const { name, dims } = tensor;
+  throw new IsthmusError('bad-model', `weight '${name}' has ${got} bytes where its shape takes ${expected}`, {
+    details: { name, dims, expected, got },
+  });
 }
 
 export function encodeTensor(tensor: OnnxTensor): Uint8Array {

@@ -1,11 +1,20 @@
 /** Reads an ONNX file with its external data. */
-import { open, readFile, stat } from 'node:fs/promises';
-import { dirname, isAbsolute, join, normalize } from 'node:path';
+import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
+import { dirname, isAbsolute, join, normalize, sep } from 'node:path';
 import { IsthmusError } from '../../errors.ts';
 import { withGraph } from '../../graph/model-graph.ts';
 import { readModel } from '../../graph/onnx-read.ts';
-import type { OnnxModel, OnnxTensor } from '../../graph/onnx-types.ts';
+import { checkLength, tensorBytes } from '../../graph/onnx-tensor.ts';
+import type { OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from '../../graph/onnx-types.ts';
 
+/** One read call takes at most this much: Node refuses lengths of 2 GiB and more. */
+const MAX_READ_BYTES = 2 ** 30;
+
+/**
+ * Throws `bad-model` for a file that cannot be read, is foreign or truncated, or whose external data
+ * is missing, too short or outside of the model's folder. Symbolic links are followed: model caches
+ * keep every file as one.
+ */
 export async function readOnnxFile(path: string): Promise<OnnxModel> {
   let bytes: Uint8Array;
   try {
@@ -14,9 +23,7 @@ export async function readOnnxFile(path: string): Promise<OnnxModel> {
     throw new IsthmusError('bad-model', `cannot read '${path}': is the path right?`, { cause: error });
   }
   const model = named(path, () => readModel(bytes));
-  const initializers: OnnxTensor[] = [];
-  for (const tensor of model.graph.initializers) initializers.push(await withData(tensor, dirname(path)));
-  return withGraph(model, { initializers });
+  return withGraph(model, await graphWithData(model.graph, dirname(path)));
 }
 
 /** Says in which file the fault lies. */
@@ -29,39 +36,78 @@ function named<T>(path: string, read: () => T): T {
   }
 }
 
+/** Weights lie in branches and `Constant` nodes too. */
+async function graphWithData(graph: OnnxGraph, folder: string): Promise<OnnxGraph> {
+  const initializers: OnnxTensor[] = [];
+  for (const tensor of graph.initializers) initializers.push(await withData(tensor, folder));
+  const nodes: OnnxNode[] = [];
+  for (const node of graph.nodes) {
+    const attributes: OnnxAttribute[] = [];
+    for (const attribute of node.attributes) attributes.push(await attributeWithData(attribute, folder));
+    nodes.push({ ...node, attributes });
+  }
+  return { ...graph, initializers, nodes };
+}
+
+async function attributeWithData(attribute: OnnxAttribute, folder: string): Promise<OnnxAttribute> {
+  const { tensor } = attribute;
+  const graphs: { field: number; graph: OnnxGraph }[] = [];
+  for (const { field, graph } of attribute.graphs) {
+    graphs.push({ field, graph: await graphWithData(graph, folder) });
+  }
+  return {
+    ...attribute,
+    graphs,
+    ...(tensor === undefined ? {} : { tensor: await withData(tensor, folder) }),
+  };
+}
+
 async function withData(tensor: OnnxTensor, folder: string): Promise<OnnxTensor> {
   if (tensor.external === undefined) return tensor;
   const { location, offset } = tensor.external;
   const relative = normalize(location);
-  if (isAbsolute(relative) || relative.startsWith('..')) {
+  if (isAbsolute(relative) || relative === '..' || relative.startsWith(`..${sep}`)) {
     throw new IsthmusError(
       'bad-model',
       `the weight '${tensor.name}' points outside of the model's folder: '${location}'`,
     );
   }
   const path = join(folder, relative);
-  const size = await stat(path).then(
-    (info) => info.size,
-    () => {
-      throw new IsthmusError('bad-model', `the external data '${location}' is missing beside the model`, {
-        details: { location },
-      });
-    },
-  );
-  const length = tensor.external.length ?? size - offset;
-  if (offset + length > size) {
+  const info = await stat(path).catch(() => undefined);
+  if (info?.isFile() !== true) {
+    throw new IsthmusError('bad-model', `the external data '${location}' is missing beside the model`, {
+      details: { location },
+    });
+  }
+  const length = tensor.external.length ?? tensorBytes(tensor) ?? info.size - offset;
+  if (offset > info.size || offset + length > info.size) {
     throw new IsthmusError(
       'bad-model',
-      `the external data '${location}' is truncated: '${tensor.name}' ends at ${offset + length} of ${size} bytes`,
+      `the external data '${location}' is truncated: '${tensor.name}' ends at ${offset + length} of ${info.size} bytes`,
     );
   }
-  const data = new Uint8Array(length);
+  checkLength(tensor, length);
   const file = await open(path);
   try {
-    await file.read(data, 0, length, offset);
+    const { external: _external, ...rest } = tensor;
+    return { ...rest, data: await readPart(file, location, offset, length) };
   } finally {
     await file.close();
   }
-  const { external: _external, ...rest } = tensor;
-  return { ...rest, data };
+}
+
+async function readPart(
+  file: FileHandle,
+  location: string,
+  offset: number,
+  length: number,
+): Promise<Uint8Array> {
+  const data = new Uint8Array(length);
+  for (let at = 0; at < length; ) {
+    const { bytesRead } = await file.read(data, at, Math.min(MAX_READ_BYTES, length - at), offset + at);
+    if (bytesRead === 0)
+      throw new IsthmusError('bad-model', `the external data '${location}' became shorter`);
+    at += bytesRead;
+  }
+  return data;
 }

@@ -71,6 +71,14 @@ async function writeFiles(folder: string, manifest: Manifest, files: PackageFile
   });
 }
 
+/**
+ * Whether a package may be written to `dir`: call it before long work.
+ * Throws `bad-option` when something else than a package is there.
+ */
+export async function checkTarget(dir: string): Promise<void> {
+  await inspect(resolve(dir));
+}
+
 type Present = 'nothing' | 'empty' | 'package';
 
 async function inspect(target: string): Promise<Present> {
