@@ -47,7 +47,9 @@ describe('enumeratePlans', () => {
         ),
       })),
     };
-    expect(ids({}, lossyInput).slice(0, 4)).toEqual(['local', 'remote', 'remote/fp16', 'remote/int8']);
+    // A recording is one long row, which `int8` cannot write with one scale.
+    expect(ids({}, lossyInput).slice(0, 4)).toEqual(['local', 'remote', 'remote/fp16', 'split@1/fp32']);
+    expect(() => ids({ choice: { cut: 0, codec: 'int8' } }, lossyInput)).toThrow('cannot be written as int8');
   });
 
   it('keeps to the codecs that are allowed, but sends as it is what none may touch', () => {
