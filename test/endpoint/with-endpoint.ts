@@ -3,6 +3,7 @@ import { onTestFinished } from 'vitest';
 import type { PhaseTensors, Span } from '../../src/core/span.ts';
 import { float32Tensor, type Tensor } from '../../src/core/tensor.ts';
 import { createEndpoint, type Endpoint, type EndpointOptions } from '../../src/endpoint/endpoint.ts';
+import { IsthmusError } from '../../src/errors.ts';
 import type { Manifest } from '../../src/package/manifest.ts';
 import { decodeGreedy } from '../../src/runtime/decode.ts';
 import { createNodeRunner } from '../../src/runtime/node/ort-node.ts';
@@ -67,26 +68,30 @@ export function crossed(output: { readonly kind: string; readonly tensors?: unkn
 /** A runner that knows which states are open and can be told to die. */
 export function watched(runner: SpanRunner) {
   const states = new Set<StateId>();
-  const runs: string[] = [];
+  let dead = false;
+  const alive = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (dead) throw new IsthmusError('worker-lost', 'it died');
+    return work();
+  };
   const watch: SpanRunner = {
     provider: runner.provider,
     threads: runner.threads,
-    load: (segment, options) => runner.load(segment, options),
-    unload: (segment) => runner.unload(segment),
+    load: (segment, options) => alive(() => runner.load(segment, options)),
+    unload: (segment) => alive(() => runner.unload(segment)),
     openState: async () => {
-      const id = await runner.openState();
+      const id = await alive(() => runner.openState());
       states.add(id);
       return id;
     },
-    closeState: async (id) => {
+    closeState: (id) => {
       states.delete(id);
-      await runner.closeState(id);
+      return alive(() => runner.closeState(id));
     },
-    run: (request) => {
-      runs.push(request.phase);
-      return runner.run(request);
-    },
+    run: (request) => alive(() => runner.run(request)),
     close: () => runner.close(),
   };
-  return { runner: watch, states, runs };
+  const die = (): void => {
+    dead = true;
+  };
+  return { runner: watch, states, die };
 }
