@@ -3,9 +3,10 @@ import { existsSync } from 'node:fs';
 import type { Worker } from 'node:worker_threads';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { OpenedPackage } from '../../../src/package/node/open-package.ts';
+import { createNodeRunner } from '../../../src/runtime/node/ort-node.ts';
 import { importSpeech, onDisk } from '../packages.ts';
 import { StreamClient } from '../stream-client.ts';
-import { connect, features, reference } from '../with-endpoint.ts';
+import { connect, crossed, features, opened, reference } from '../with-endpoint.ts';
 
 const built = new URL('../../../dist/src/endpoint/endpoint.js', import.meta.url);
 const isBuilt = existsSync(built);
@@ -46,16 +47,18 @@ describe.skipIf(!isBuilt)('the built endpoint', () => {
       process.off('worker', seen);
     });
     const client = await connect(await startBuilt());
-    client.start({ ...whole(), id: 1, maxTokens: 64 });
+    // Open between steps, so that it is surely open when the thread goes.
+    const blocks = speech.manifest.blocks.length;
+    const runner = createNodeRunner(speech.manifest, speech.source);
+    const near = await opened(speech, { from: 0, to: blocks - 1 }, runner);
+    const tensors = crossed(await near.start({ once: { features: features() } }));
+    await runner.close();
+    client.start({ id: 1, model: 'speech', span: { from: blocks - 1, to: blocks }, tensors });
     await client.next('tokens');
     expect(threads).toHaveLength(1);
     await threads[0]?.terminate();
-    for (;;) {
-      const message = await client.any();
-      if (message.type === 'tokens') continue;
-      expect(message).toMatchObject({ type: 'error', id: 1, error: { code: 'worker-lost' } });
-      break;
-    }
+    client.send({ type: 'step', id: 1, step: 1, tensors: { step: tensors.step ?? {} } });
+    expect(await client.next('error')).toMatchObject({ id: 1, error: { code: 'worker-lost' } });
     client.start({ ...whole(), id: 2 });
     expect((await client.tokens()).tokens).toEqual(await reference(speech, features()));
     expect(threads).toHaveLength(2);
