@@ -100,6 +100,7 @@ export async function tryRival(
     tools.manifest,
     workload,
   );
+  tools.onEvent({ type: 'provider', provider: choice.provider, reason: choice.reason });
   if (choice.provider === rival.provider && runner !== undefined && measured !== undefined) {
     return { runner, measured, reason: choice.reason };
   }

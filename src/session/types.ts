@@ -51,6 +51,8 @@ export type SessionEvent =
       readonly ms: number;
       readonly cached: boolean;
     }
+  /** Several providers were measured: which one stays, and why. */
+  | { readonly type: 'provider'; readonly provider: ExecutionProvider; readonly reason: string }
   | { readonly type: 'endpoint'; readonly state: EndpointState }
   | { readonly type: 'plan'; readonly plan: PricedPlan; readonly reason: string }
   | { readonly type: 'fallback'; readonly from: string; readonly to: string; readonly error: IsthmusError };
