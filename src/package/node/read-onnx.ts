@@ -18,7 +18,9 @@ const MAX_READ_BYTES = 2 ** 30;
 export async function readOnnxFile(path: string): Promise<OnnxModel> {
   let bytes: Uint8Array;
   try {
-    bytes = await readFile(path);
+    const { buffer, byteOffset, byteLength } = await readFile(path);
+    // No `Buffer`: its `slice` gives a view where that of every other byte array gives a copy.
+    bytes = new Uint8Array(buffer, byteOffset, byteLength);
   } catch (error) {
     throw new IsthmusError('bad-model', `cannot read '${path}': is the path right?`, { cause: error });
   }
