@@ -8,6 +8,9 @@ import { RemoteRunner } from './remote-runner.ts';
 /** False where the sources run as they are: Node cannot start a thread from TypeScript. */
 export const CAN_START_WORKER = import.meta.url.endsWith('.js');
 
+/** Beside this file and, like it, compiled or not. */
+const ENTRY = new URL(import.meta.url.replace(/start-worker(\.[jt]s)$/, 'worker-entry$1'));
+
 export interface WorkerRunnerOptions {
   /** Threads of each session. */
   readonly threads: number;
@@ -20,7 +23,7 @@ export function startWorkerRunner(
   source: PackageSource,
   options: WorkerRunnerOptions,
 ): SpanRunner {
-  const { threads, entry = new URL('./worker-entry.js', import.meta.url) } = options;
+  const { threads, entry = ENTRY } = options;
   const setup: WorkerSetup = { manifest, threads };
   const worker = new Worker(entry, { workerData: setup });
   const runner = new RemoteRunner({
