@@ -36,11 +36,27 @@ export function lateOrder(graph: ModelGraph, roots: readonly string[] = [...grap
   return order;
 }
 
-/** The same model with its nodes in late order; nodes that no output needs are dropped. */
+/**
+ * The same model with its nodes in late order for `roots`. Nodes that no root needs follow what they
+ * read at once: a state that is renamed or turned after its last use belongs to the layer that made
+ * it, and at the end of the order it would cross every cut. Nodes that no output needs are dropped.
+ */
 export function sortLate(model: OnnxModel, roots?: readonly string[]): OnnxModel {
   const graph = toModelGraph(model);
   const order = lateOrder(graph, roots);
-  const known = new Set(order);
-  const others = lateOrder(graph).filter((node) => !known.has(node));
-  return withGraph(model, { nodes: [...order, ...others].flatMap((index) => graph.nodes[index] ?? []) });
+  /** Place in `order` of a node, or of the last node that an extra one follows; -1: before all. */
+  const place = new Map(order.map((node, index) => [node, index]));
+  const followers = new Map<number, number[]>();
+  for (const node of lateOrder(graph)) {
+    if (place.has(node)) continue;
+    const anchors = (graph.reads[node] ?? []).map((name) => place.get(graph.producer.get(name) ?? -1) ?? -1);
+    const anchor = Math.max(-1, ...anchors);
+    place.set(node, anchor);
+    followers.set(anchor, [...(followers.get(anchor) ?? []), node]);
+  }
+  const sorted = [
+    ...(followers.get(-1) ?? []),
+    ...order.flatMap((node, i) => [node, ...(followers.get(i) ?? [])]),
+  ];
+  return withGraph(model, { nodes: sorted.flatMap((index) => graph.nodes[index] ?? []) });
 }
