@@ -3,12 +3,13 @@
  * which are an argument. Steps are teacher-forced on the whole model's tokens, so that every step is
  * compared even where the tokens part.
  */
-import type { PhaseTensors, Span } from '../core/span.ts';
+import type { Span } from '../core/span.ts';
 import { DTYPE_BYTES, type Tensor, type TensorMap } from '../core/tensor.ts';
 import { IsthmusError, throwIfAborted } from '../errors.ts';
-import type { SpanExecution, SpanExecutor, StepOutput } from '../runtime/executor.ts';
+import type { SpanExecutor, StepOutput } from '../runtime/executor.ts';
 import type { Manifest } from './manifest.ts';
 import { largestDifference } from './verify-difference.ts';
+import { Pipeline } from './verify-pipeline.ts';
 
 /**
  * Largest difference of a value that still counts as equal. Both sides run the same operators on the
@@ -229,38 +230,4 @@ function valuesOf(output: StepOutput): TensorMap {
   new Float32Array(bytes.buffer).set(output.logits);
   const logits: Tensor = { dtype: 'float32', dims: [output.logits.length], bytes };
   return { logits };
-}
-
-/** Up to two spans, one after the other, as a client and an endpoint run them. */
-class Pipeline {
-  readonly #near: SpanExecution | undefined;
-  readonly #far: SpanExecution;
-  /** The near span holds the loop's start: each token goes through it. */
-  #splitsLoop = false;
-
-  constructor(near: SpanExecutor | undefined, far: SpanExecutor | undefined) {
-    if (far === undefined) throw new IsthmusError('internal', 'a pipeline without a span');
-    this.#near = near?.open();
-    this.#far = far.open();
-  }
-
-  async start(feeds: PhaseTensors): Promise<StepOutput> {
-    if (this.#near === undefined) return this.#far.start(feeds);
-    const crossed = await this.#near.start(feeds);
-    if (crossed.kind !== 'crossing') throw new IsthmusError('internal', 'the near span reached the end');
-    this.#splitsLoop = crossed.tensors.step !== undefined;
-    return this.#far.start(crossed.tensors);
-  }
-
-  async step(token: number): Promise<StepOutput> {
-    if (this.#near === undefined || !this.#splitsLoop) return this.#far.step([token]);
-    const crossed = await this.#near.step([token]);
-    if (crossed.kind !== 'crossing') throw new IsthmusError('internal', 'the near span reached the end');
-    return this.#far.step(crossed.tensors.step ?? {});
-  }
-
-  async close(): Promise<void> {
-    await this.#near?.close();
-    await this.#far.close();
-  }
 }
