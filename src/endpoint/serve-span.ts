@@ -14,7 +14,7 @@ export interface SpanRequest {
   readonly span: Span;
   readonly tensors: PhaseTensors;
   readonly prefix: readonly number[];
-  /** Tokens to make (or steps to run), those of the prefix not counted. */
+  /** Tokens of the whole answer, those of the prefix included; steps to run, where the client sends them. */
   readonly maxTokens: number;
 }
 
@@ -110,7 +110,8 @@ async function answer(
   const { span, tensors, prefix } = request;
   const eosTokens = manifest.generation?.eosTokens ?? [];
   const bound = manifest.generation?.maxTokens ?? request.maxTokens;
-  const maxTokens = Math.min(request.maxTokens, bound - prefix.length);
+  // Of the whole answer, so that a request taken over ends where it would have ended.
+  const maxTokens = Math.min(request.maxTokens, bound) - prefix.length;
   const kind = spanKind(manifest, span);
   if (kind !== 'once' && maxTokens <= 0) return 'max-tokens';
   const first = await execution.start(tensors, prefix);

@@ -68,7 +68,7 @@ describe('a stream', () => {
         span: { from: cut, to: blocks },
         tensors,
         prefix,
-        maxTokens: 5,
+        maxTokens: cut + 5,
       });
       const tokens: number[] = [];
       for (let step = cut; step < cut + 5; step += 1) {
