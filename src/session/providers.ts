@@ -28,7 +28,7 @@ export interface ProviderTools {
   readonly onEvent: (event: SessionEvent) => void;
 }
 
-interface Measured {
+export interface Measured {
   readonly learned: LearnedProfile;
   readonly profile: DeviceProfile;
   readonly ms: number;

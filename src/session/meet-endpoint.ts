@@ -1,0 +1,27 @@
+/** The first words with an endpoint: a connection, and a look at the link while it is new. */
+import { isIsthmusError } from '../errors.ts';
+import { NEW_LINK } from '../link/estimator.ts';
+import { planProbe, sendProbe } from '../link/probe.ts';
+import type { EndpointLink } from './endpoint-link.ts';
+import type { Shared } from './parts.ts';
+
+/** Connects, and measures the link when it is new. Failure is a state, not an error. */
+export async function meetEndpoint(shared: Shared): Promise<void> {
+  const { link } = shared;
+  if (link === undefined) return;
+  try {
+    await link.ready();
+    await probe(link, shared);
+  } catch (error) {
+    if (!isIsthmusError(error)) throw error;
+  }
+}
+
+async function probe(link: EndpointLink, { knowledge, parts }: Shared): Promise<void> {
+  const state = knowledge.link;
+  if (state !== NEW_LINK) return;
+  const planned = planProbe(state, { quietMs: Infinity, probes: 0 }, parts.clock.now());
+  if (planned === undefined) return;
+  const ping = (replyBytes: number, padding: Uint8Array): Promise<number> => link.ping(replyBytes, padding);
+  for (const observation of await sendProbe(planned, ping)) knowledge.observeLink(observation);
+}

@@ -1,0 +1,48 @@
+/** What a session is put together from: what differs between a browser, Node and tests. */
+import type { Clock } from '../core/clock.ts';
+import type { Codec } from '../core/span.ts';
+import type { Manifest } from '../package/manifest.ts';
+import type { DeviceRunner, ExecutionProvider } from '../runtime/runner.ts';
+import type { JsonStore } from '../storage/json-store.ts';
+import type { Connect } from '../transport/transport.ts';
+import type { DeviceSide } from './device-side.ts';
+import type { EndpointLink } from './endpoint-link.ts';
+import type { Knowledge } from './knowledge.ts';
+import type { PlanChoice, SessionEvent } from './types.ts';
+
+export interface SessionParts {
+  readonly manifest: Manifest;
+  /** SHA-256 over what identifies the model's contents. */
+  readonly modelId: string;
+  readonly runner: DeviceRunner;
+  /** Starts another runner on the same package. */
+  readonly startRunner: (provider: ExecutionProvider) => Promise<DeviceRunner>;
+  /** Providers worth measuring against `runner`'s, e.g. `webgpu` where an adapter answers. */
+  readonly rivals: () => Promise<readonly ExecutionProvider[]>;
+  readonly connect?: Connect;
+  /** True when weights come from another place than the endpoint. */
+  readonly weightsElsewhere: boolean;
+  readonly profiles: JsonStore;
+  readonly clock: Clock;
+  readonly agent: string;
+}
+
+export interface OpenOptions {
+  readonly plan?: PlanChoice;
+  readonly codecs?: readonly Codec[];
+  readonly fallback?: boolean;
+  readonly prefetch?: boolean;
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: SessionEvent) => void;
+}
+
+/** What the pieces of one session share. */
+export interface Shared {
+  readonly parts: SessionParts;
+  readonly options: OpenOptions;
+  readonly device: DeviceSide;
+  readonly knowledge: Knowledge;
+  /** Absent where there is no endpoint. */
+  readonly link: EndpointLink | undefined;
+  readonly emit: (event: SessionEvent) => void;
+}

@@ -1,0 +1,67 @@
+/** From what a session knows to what the planner takes. */
+import type { Codec } from '../core/span.ts';
+import type { TensorMap } from '../core/tensor.ts';
+import type { Manifest } from '../package/manifest.ts';
+import { stageAt } from '../package/segments.ts';
+import type { ChooseInput, PlanLimit } from '../planner/choose.ts';
+import type { EndpointState, Workload } from '../planner/types.ts';
+import type { Knowledge } from './knowledge.ts';
+import type { Shared } from './parts.ts';
+import type { PlanChoice } from './types.ts';
+
+/** Codecs that cannot change a token in practice; `int8` is opt-in. */
+const DEFAULT_CODECS: readonly Codec[] = ['fp32', 'fp16'];
+
+export function planningInput(
+  shared: Shared,
+  workload: Workload,
+  choice: PlanChoice,
+  limits: readonly PlanLimit[] = [],
+): ChooseInput {
+  const { parts, options, device, knowledge, link } = shared;
+  const state = endpointState(shared);
+  return {
+    manifest: parts.manifest,
+    workload,
+    device: knowledge.device,
+    ...(link === undefined ? {} : { endpoint: knowledge.endpoint }),
+    link: knowledge.estimateLink(),
+    missingWeightBytes: (cut) => device.missingBytes(cut),
+    loadMs: (cut) => device.loadMs(cut),
+    choice,
+    codecs: options.codecs ?? DEFAULT_CODECS,
+    endpointState: state,
+    weightsReachable: link === undefined || parts.weightsElsewhere || state !== 'down',
+    limits,
+  };
+}
+
+export function endpointState({ link }: Shared): EndpointState {
+  return link?.state ?? 'down';
+}
+
+export function hasLoop(manifest: Manifest): boolean {
+  return manifest.stages.some((stage) => stage.kind === 'loop');
+}
+
+/** What a request asks for; how long its answer will be is expected, not known. */
+export function workloadOf(
+  manifest: Manifest,
+  inputs: TensorMap,
+  maxTokens: number,
+  knowledge: Knowledge,
+): Workload {
+  const stage = stageAt(manifest, 0);
+  const units = stage.kind === 'once' ? (inputs[stage.extent.input]?.dims[stage.extent.axis] ?? 1) : 1;
+  return { units, tokens: hasLoop(manifest) ? knowledge.expectedTokens(maxTokens) : 0 };
+}
+
+/** Four seconds of audio where the package is for audio, else a hundred rows. */
+export function typicalWorkload(manifest: Manifest, knowledge: Knowledge): Workload {
+  const stage = stageAt(manifest, 0);
+  const { audio } = manifest;
+  const rows = stage.kind === 'once' && stage.rows.perUnit > 0 ? Math.round(100 / stage.rows.perUnit) : 100;
+  const units = audio === undefined ? rows : 4 * audio.sampleRate;
+  const bound = audio === undefined ? 100 : 4 * audio.maxTokensPerSecond;
+  return { units, tokens: hasLoop(manifest) ? knowledge.expectedTokens(bound) : 0 };
+}

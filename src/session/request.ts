@@ -1,0 +1,156 @@
+/** One request: planned, run, and gone on with elsewhere until one plan succeeds or none is left. */
+import { throwIfAborted, toIsthmusError } from '../errors.ts';
+import { choosePlan, type PlanLimit } from '../planner/choose.ts';
+import type { PricedPlan, Workload } from '../planner/types.ts';
+import { type Executed, executePlan } from './execute.ts';
+import { type Abandoned, choiceName, failure, nextChoice, notAgain } from './fallback.ts';
+import { meetEndpoint } from './meet-endpoint.ts';
+import type { Shared } from './parts.ts';
+import { hasLoop, planningInput, workloadOf } from './planning.ts';
+import { reportOf } from './report.ts';
+import type { PlanChoice, RunOptions, RunOutcome } from './types.ts';
+import { delay, inBackground } from './waiting.ts';
+
+/** Ms that a request waits for the first connection when it could also run here. */
+const FIRST_CONNECT_WAIT_MS = 1_500;
+
+/** Tokens of one request where the package names no bound. */
+const DEFAULT_MAX_TOKENS = 448;
+
+/** Workers restarted within one request; a second loss is a defect, not an accident. */
+const MAX_RESTARTS = 1;
+
+export function runRequest(shared: Shared, options: RunOptions): Promise<RunOutcome> {
+  return new Request(shared, options).run();
+}
+
+class Request {
+  readonly #shared: Shared;
+  readonly #options: RunOptions;
+  readonly #maxTokens: number;
+  readonly #workload: Workload;
+  readonly #tokens: number[] = [];
+  readonly #abandoned: Abandoned[number][] = [];
+  readonly #limits: PlanLimit[] = [];
+  readonly #started: number;
+  #ttftMs: number | undefined;
+
+  constructor(shared: Shared, options: RunOptions) {
+    const { manifest, clock } = shared.parts;
+    this.#shared = shared;
+    this.#options = options;
+    this.#started = clock.now();
+    const bound = options.maxTokens ?? manifest.generation?.maxTokens ?? DEFAULT_MAX_TOKENS;
+    this.#maxTokens = Math.max(1, bound);
+    this.#workload = workloadOf(manifest, options.inputs, this.#maxTokens, shared.knowledge);
+  }
+
+  async run(): Promise<RunOutcome> {
+    const { options } = this.#shared;
+    let choice = this.#options.plan ?? options.plan ?? 'auto';
+    let restarts = 0;
+    for (;;) {
+      await this.#refresh(choice);
+      throwIfAborted(this.#options.signal);
+      let plan = choiceName(choice);
+      try {
+        const { chosen, reason } = this.#choose(choice);
+        plan = chosen.id;
+        return await this.#attempt(chosen, reason);
+      } catch (thrown) {
+        const error = toIsthmusError(thrown);
+        const isLost = error.code === 'worker-lost' && restarts < MAX_RESTARTS;
+        if (isLost) {
+          restarts += 1;
+          await this.#restart();
+        }
+        const next = isLost ? choice : nextChoice(choice, error, this.#abandoned, options.fallback !== false);
+        if (next === undefined) throw failure(error, this.#abandoned);
+        if (!isLost) this.#limits.push(notAgain(plan, error));
+        this.#abandoned.push({ plan, error });
+        choice = next;
+      }
+    }
+  }
+
+  #choose(choice: PlanChoice): { readonly chosen: PricedPlan; readonly reason: string } {
+    const { emit } = this.#shared;
+    const { chosen, reason } = choosePlan(planningInput(this.#shared, this.#workload, choice, this.#limits));
+    emit({ type: 'plan', plan: chosen, reason });
+    const last = this.#abandoned.at(-1);
+    if (last !== undefined) emit({ type: 'fallback', from: last.plan, to: chosen.id, error: last.error });
+    return { chosen, reason };
+  }
+
+  async #attempt(plan: PricedPlan, reason: string): Promise<RunOutcome> {
+    const { manifest, clock } = this.#shared.parts;
+    const executed = await this.#execute(plan);
+    const totalMs = clock.now() - this.#started;
+    await this.#learn(plan, executed);
+    const report = reportOf({
+      plan,
+      reason,
+      abandoned: this.#abandoned,
+      executed,
+      totalMs,
+      ttftMs: this.#ttftMs ?? totalMs,
+      blocks: manifest.blocks.length,
+    });
+    return { tokens: this.#tokens, outputs: executed.outputs, report };
+  }
+
+  #execute(plan: PricedPlan): Promise<Executed> {
+    const { parts, device, knowledge, link } = this.#shared;
+    const { signal, inputs, onToken } = this.#options;
+    const work = {
+      manifest: parts.manifest,
+      inputs,
+      maxTokens: this.#maxTokens,
+      prefix: [...this.#tokens],
+      clock: parts.clock,
+      onToken: (token: number) => {
+        this.#ttftMs ??= parts.clock.now() - this.#started;
+        this.#tokens.push(token);
+        onToken?.(token);
+      },
+      ...(signal === undefined ? {} : { signal }),
+    };
+    return executePlan(plan, work, {
+      device: (cut) => device.executor(cut, signal === undefined ? {} : { signal }),
+      generate: (request, how) => device.runner.generate(request, how),
+      link,
+      observe: (observation) => knowledge.observeLink(observation),
+    });
+  }
+
+  async #learn(plan: PricedPlan, executed: Executed): Promise<void> {
+    const { parts, knowledge } = this.#shared;
+    const tokens = this.#tokens.length;
+    const done = { units: this.#workload.units, tokens };
+    await knowledge.observeDevice(executed.deviceMs, done);
+    if (executed.endpoint !== undefined) {
+      knowledge.observeEndpoint(executed.endpoint, Math.max(1, executed.roundTrips), done);
+    }
+    if (plan.cut >= 0 && hasLoop(parts.manifest)) knowledge.observeTokens(tokens, this.#maxTokens);
+  }
+
+  /** Brings what the choice rests on up to date: weights that arrived, an endpoint that may be back. */
+  async #refresh(choice: PlanChoice): Promise<void> {
+    const { parts, options, device, link } = this.#shared;
+    const whole = parts.manifest.blocks.length;
+    if (device.missingBytes(whole) > 0) await device.refreshMissing();
+    const isRetry = this.#abandoned.length > 0;
+    if (link === undefined || link.state === 'up' || choice === 'local' || isRetry) return;
+    const canRunHere = device.missingBytes(whole) === 0 && (choice === 'auto' || options.fallback !== false);
+    const attempt = meetEndpoint(this.#shared);
+    if (!canRunHere) await attempt;
+    // A first connection is worth a moment; an endpoint that is known to be down is looked for meanwhile.
+    else if (link.state === 'unknown') await Promise.race([attempt, delay(FIRST_CONNECT_WAIT_MS)]);
+    else inBackground(attempt);
+  }
+
+  async #restart(): Promise<void> {
+    const { parts, device } = this.#shared;
+    await device.replace(await parts.startRunner(device.runner.provider));
+  }
+}
