@@ -2,15 +2,10 @@
 import { createSession, type Session, type SessionEvent, transcribe } from 'isthmus';
 import { Atlas } from './atlas.ts';
 import { element } from './dom.ts';
+import { findPackage } from './find-package.ts';
 import { PlanTable } from './plan-table.ts';
 import { SpeechPanel } from './speech.ts';
 import { Steering } from './steering.ts';
-
-/** The endpoint serves the page and the package side by side; `?package=` names another place. */
-const PACKAGE_URL = new URL(
-  new URLSearchParams(location.search).get('package') ?? 'package/',
-  document.baseURI,
-).href;
 
 const atlas = new Atlas();
 const plans = new PlanTable(
@@ -74,7 +69,7 @@ const speech = new SpeechPanel(async ({ samples, sampleRate }, onText, signal) =
 async function start(): Promise<void> {
   atlas.say('Measuring this device and the link…');
   try {
-    session = await createSession(PACKAGE_URL, { onEvent });
+    session = await createSession(await findPackage(), { onEvent });
     steering.setBlocks(session.manifest.blocks.length);
     atlas.open(session);
     await explain(true);
