@@ -68,7 +68,7 @@ describe.each(CASES)('$name', ({ name, recordings, tolerance }) => {
       audioInput(opened.manifest, recording.name, recording.samples()),
     );
     const started = performance.now();
-    const verdict = await verifyPackage(opened, { inputs, threads: 2 });
+    const verdict = await verifyPackage(opened, { inputs });
     const seconds = Math.round((performance.now() - started) / 1000);
     console.info(`${name}: ${verdict.cuts.length} cuts, ${inputs.length} recordings, ${seconds} s`);
     const { blocks } = opened.manifest;
