@@ -24,6 +24,7 @@ import type {
   SpanRunner,
   StateId,
 } from './runner.ts';
+import { segmentKey } from './segment-key.ts';
 
 /** Makes a session from a composed graph and the shards that it points to. */
 export type CreateSession = (
@@ -56,10 +57,6 @@ interface LoadedPhase {
 }
 
 type State = Map<string, OrtTensor>;
-
-export function segmentKey({ stage, from, to }: Segment): string {
-  return `${stage}:${from}-${to}`;
-}
 
 export class OrtRunner implements SpanRunner {
   readonly provider: ExecutionProvider;

@@ -6,7 +6,6 @@
 import type { Phase, Segment } from '../core/span.ts';
 import type { TensorMap } from '../core/tensor.ts';
 import type { IsthmusError } from '../errors.ts';
-import type { GenerateOptions, GenerateRequest, GenerateResult } from './generate.ts';
 
 /** onnxruntime's names. `cpu` is native, the others are the browser's. */
 export type ExecutionProvider = 'wasm' | 'webgpu' | 'cpu';
@@ -59,6 +58,29 @@ export interface SpanRunner {
 export interface PackageSource {
   /** The bytes of a file that the manifest names, hash already verified. */
   read(path: string, options?: LoadOptions): Promise<Uint8Array>;
+}
+
+export interface GenerateRequest {
+  /** Inputs of the first stage. */
+  readonly inputs: TensorMap;
+  /** Tokens known already; they are replayed and not reported. */
+  readonly prefix: readonly number[];
+  /** Of the whole answer, `prefix` included. */
+  readonly maxTokens: number;
+}
+
+export interface GenerateResult {
+  /** Outputs of a model without a token loop; else empty. */
+  readonly outputs: TensorMap;
+  /** New tokens, those of `prefix` not among them. */
+  readonly tokens: readonly number[];
+  /** Runtime ms by `stage:from-to:phase`. */
+  readonly segmentMs: Readonly<Record<string, number>>;
+}
+
+export interface GenerateOptions {
+  readonly onToken: (token: number) => void;
+  readonly signal?: AbortSignal;
 }
 
 /** A runner on the user's device, together with the package that it reads from. */

@@ -5,8 +5,8 @@ import { IsthmusError } from '../errors.ts';
 import type { LoopStage, Manifest } from '../package/manifest.ts';
 import { segmentPhase, segmentsOf, stageAt } from '../package/segments.ts';
 import type { SpanExecution, SpanExecutor, StepOutput } from './executor.ts';
-import { segmentKey } from './ort-runner.ts';
 import type { LoadOptions, SpanRunner, StateId } from './runner.ts';
+import { segmentKey } from './segment-key.ts';
 
 /** @throws IsthmusError `bad-option` for a span outside the model */
 export function createExecutor(manifest: Manifest, span: Span, runner: SpanRunner): SpanExecutor {

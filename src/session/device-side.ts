@@ -4,8 +4,8 @@ import { IsthmusError, isIsthmusError } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
 import { graphFile, phasesOf, segmentsOf, stageAt } from '../package/segments.ts';
 import type { SpanExecutor } from '../runtime/executor.ts';
-import { segmentKey } from '../runtime/ort-runner.ts';
 import type { DeviceRunner, LoadOptions } from '../runtime/runner.ts';
+import { segmentKey } from '../runtime/segment-key.ts';
 import { createExecutor } from '../runtime/span-executor.ts';
 
 /** Spans kept loaded: the one in use and the one before it, so that going back costs nothing. */

@@ -9,7 +9,7 @@ import type { PlanShape } from '../planner/types.ts';
 import type { EncodeOptions } from '../protocol/frame.ts';
 import type { DoneMessage, EndpointTiming, OutputMessage, TokensMessage } from '../protocol/messages.ts';
 import type { SpanExecution, SpanExecutor } from '../runtime/executor.ts';
-import type { GenerateOptions, GenerateRequest, GenerateResult } from '../runtime/generate.ts';
+import type { GenerateOptions, GenerateRequest, GenerateResult } from '../runtime/runner.ts';
 import type { Traffic } from '../transport/counting.ts';
 import type { EndpointLink, EndpointRequest } from './endpoint-link.ts';
 
@@ -217,5 +217,5 @@ class Exchange {
 }
 
 function workedMs(timing: EndpointTiming | undefined): number {
-  return timing === undefined ? 0 : timing.queueMs + timing.computeMs;
+  return timing === undefined ? 0 : timing.queueMs + timing.computeMs + (timing.loadMs ?? 0);
 }

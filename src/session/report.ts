@@ -42,13 +42,13 @@ function spansOf({ plan, executed, blocks }: Finished): SpanReport[] {
     });
   }
   if (executed.endpoint !== undefined) {
-    const { queueMs, computeMs } = executed.endpoint.timing;
+    const { queueMs, computeMs, loadMs = 0 } = executed.endpoint.timing;
     spans.push({
       place: 'endpoint',
       from: plan.cut,
       to: blocks,
       predictedMs: plan.prediction.endpointMs,
-      measuredMs: queueMs + computeMs,
+      measuredMs: queueMs + computeMs + loadMs,
     });
   }
   return spans;

@@ -2,8 +2,7 @@
 import type { Segment } from '../../core/span.ts';
 import { fromWireError, toWireError, type WireError } from '../../errors.ts';
 import type { Manifest } from '../../package/manifest.ts';
-import type { GenerateRequest, GenerateResult } from '../generate.ts';
-import type { RunRequest, RunResult, StateId } from '../runner.ts';
+import type { GenerateRequest, GenerateResult, RunRequest, RunResult, StateId } from '../runner.ts';
 import type { WebProvider } from './ort-web.ts';
 
 export type Outcome<T> = { readonly value: T } | { readonly error: WireError };

@@ -4,10 +4,12 @@
  */
 import type { Segment } from '../../core/span.ts';
 import { IsthmusError, throwIfAborted } from '../../errors.ts';
-import type { GenerateOptions, GenerateRequest, GenerateResult } from '../generate.ts';
 import type {
   DeviceRunner,
   ExecutionProvider,
+  GenerateOptions,
+  GenerateRequest,
+  GenerateResult,
   LoadOptions,
   RunRequest,
   RunResult,
