@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { type Clock, systemClock } from '../core/clock.ts';
-import { IsthmusError } from '../errors.ts';
+import { IsthmusError, isIsthmusError } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
 import { MAX_MODELS } from '../protocol/limits.ts';
 import { createNodeRunner } from '../runtime/node/ort-node.ts';
@@ -48,6 +48,8 @@ export interface EndpointOptions {
   readonly maxInputBytes?: number;
   /** Ms that a request may wait for its next step before its state is dropped. Default `IDLE_REQUEST_MS`. */
   readonly idleRequestMs?: number;
+  /** Build the whole model's sessions at once, before anyone asks. Default true. */
+  readonly warm?: boolean;
   /** Default: a runner in a thread of its own, or in this one where the sources run uncompiled. */
   readonly createRunner?: CreateRunner;
   readonly clock?: Clock;
@@ -114,6 +116,7 @@ export async function createEndpoint(options: EndpointOptions): Promise<Endpoint
     createRouter({ service, packages, metrics: snapshot, ...(staticDir === undefined ? {} : { staticDir }) }),
   );
   const address = await listen(server, options.host ?? '127.0.0.1', options.port ?? 0);
+  if (options.warm ?? true) for (const host of hosts.values()) warm(host, log);
   // Running out of file descriptors, say: connections are lost then, not the process.
   server.on('error', (error) => log(`the server failed: ${error.message}`));
   let closing: Promise<void> | undefined;
@@ -153,6 +156,16 @@ function byName(packages: readonly EndpointPackage[]): Map<string, EndpointPacka
     throw new IsthmusError('bad-option', `an endpoint serves at most ${MAX_MODELS} packages`);
   }
   return map;
+}
+
+/** Behind the first requests, which join what is being built. A failure shows again when one asks. */
+function warm(host: ModelHost, log: (line: string) => void): void {
+  host.warm().catch((error: unknown) => {
+    if (isIsthmusError(error) && error.code === 'closed') return;
+    log(
+      `${host.manifest.name}: could not be made ready: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  });
 }
 
 function positive(name: string, value: number): number {

@@ -76,6 +76,13 @@ export class ModelHost {
     return this.#execution(place, span, signal, loadMs, release);
   }
 
+  /** Builds the sessions of the whole model, so that the first request need not wait for them. */
+  async warm(): Promise<void> {
+    const span = { from: 0, to: this.manifest.blocks.length };
+    const release = await this.#current().pool.acquire(segmentsOf(this.manifest, span));
+    release();
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     const place = this.#place;
@@ -117,8 +124,7 @@ export class ModelHost {
     release: () => void,
   ): HostedExecution {
     const { clock } = this.#options;
-    // Loading is waiting, as the caller sees it: the runtime does nothing for the request meanwhile.
-    let queueMs = loadMs;
+    let queueMs = 0;
     let computeMs = 0;
     const { runner, queue } = place;
     const inTurn: SpanRunner = {
@@ -147,7 +153,7 @@ export class ModelHost {
       start: (feeds: PhaseTensors, prefix?: readonly number[]): Promise<StepOutput> =>
         execution.start(feeds, prefix),
       step: (input: readonly number[] | TensorMap): Promise<StepOutput> => execution.step(input),
-      timing: () => ({ queueMs, computeMs }),
+      timing: () => ({ queueMs, computeMs, loadMs }),
       close: async () => {
         if (closed) return;
         closed = true;

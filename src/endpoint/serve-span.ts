@@ -89,7 +89,12 @@ function timed(execution: HostedExecution, sink: SpanSink): TimedSink {
   let before: EndpointTiming = { queueMs: 0, computeMs: 0 };
   const since = (): EndpointTiming => {
     const now = execution.timing();
-    const timing = { queueMs: now.queueMs - before.queueMs, computeMs: now.computeMs - before.computeMs };
+    const loadMs = (now.loadMs ?? 0) - (before.loadMs ?? 0);
+    const timing = {
+      queueMs: now.queueMs - before.queueMs,
+      computeMs: now.computeMs - before.computeMs,
+      ...(loadMs > 0 ? { loadMs } : {}),
+    };
     before = now;
     return timing;
   };

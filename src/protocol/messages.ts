@@ -23,6 +23,7 @@ export interface StartMessage {
   readonly tensors: PhaseTensors;
   /** Of `tensors`, and wanted for tensors that come back. */
   readonly codec: Codec;
+  /** Of the whole answer, `prefix` included. */
   readonly maxTokens: number;
   /** Tokens already known, replayed before going on: how a lost endpoint's work is taken over. */
   readonly prefix: readonly number[];
@@ -59,6 +60,8 @@ export interface EndpointTiming {
   readonly queueMs: number;
   /** Inside the runtime. */
   readonly computeMs: number;
+  /** Building the sessions of a span that nobody asked for before; absent when they were there. */
+  readonly loadMs?: number;
 }
 
 export interface HelloMessage {

@@ -104,13 +104,15 @@ export function readServerFields(header: JsonObject): ServerFields {
 }
 
 function writeTiming(timing: EndpointTiming): JsonObject {
-  return { queue_ms: timing.queueMs, compute_ms: timing.computeMs };
+  const { queueMs, computeMs, loadMs } = timing;
+  return { queue_ms: queueMs, compute_ms: computeMs, ...(loadMs === undefined ? {} : { load_ms: loadMs }) };
 }
 
 function readTiming(fields: JsonObject): EndpointTiming {
   return {
     queueMs: amountField(fields.queue_ms, 'queue time'),
     computeMs: amountField(fields.compute_ms, 'compute time'),
+    ...(fields.load_ms === undefined ? {} : { loadMs: amountField(fields.load_ms, 'load time') }),
   };
 }
 

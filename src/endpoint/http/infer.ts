@@ -179,7 +179,8 @@ function selected(
 }
 
 function report({ reason, timing, segments }: ServedSpan): JsonObject {
-  return { reason, queue_ms: timing.queueMs, compute_ms: timing.computeMs, segments };
+  const { queueMs, computeMs, loadMs = 0 } = timing;
+  return { reason, queue_ms: queueMs, compute_ms: computeMs, load_ms: loadMs, segments };
 }
 
 function header(value: string | string[] | undefined): string | undefined {
