@@ -2,7 +2,7 @@
  * The browser API. Curated: what a web app needs and nothing of the endpoint's. Building blocks (runner,
  * planner, codecs) are left out until someone needs them, so that they can still change.
  */
-export { createSession } from './browser-session.ts';
+export { createSession } from './browser/create-session.ts';
 export type { Codec } from './core/span.ts';
 export type { DType, Tensor, TensorMap } from './core/tensor.ts';
 export { ERROR_CODES, type ErrorCode, IsthmusError, isIsthmusError } from './errors.ts';

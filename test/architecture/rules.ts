@@ -9,7 +9,7 @@ export function partOf(path: string): string {
 const EVERYWHERE = ['errors', 'core'];
 
 /** Assembly: these put parts together and may import any of `src`. */
-export const ASSEMBLERS = ['index', 'node', 'cli', 'workers'];
+export const ASSEMBLERS = ['index', 'browser', 'node', 'cli', 'workers'];
 
 /**
  * What each part may import at run time, besides itself. Types are looser (see `MAY_NAME`), because

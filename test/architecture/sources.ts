@@ -71,9 +71,15 @@ export function readSources(...folders: readonly string[]): Source[] {
     });
 }
 
-/** Path from the root that a relative specifier names, or `undefined` for a package or built-in. */
+/**
+ * Path from the root that a relative specifier names, or `undefined` for a package or built-in. The
+ * compiler leaves the strings of URLs alone, so those name what a source becomes: `.js` for `.ts`.
+ */
 export function resolveImport(source: Source, specifier: string): string | undefined {
-  return specifier.startsWith('.') ? posix.join(posix.dirname(source.path), specifier) : undefined;
+  if (!specifier.startsWith('.')) return undefined;
+  const path = posix.join(posix.dirname(source.path), specifier);
+  const typed = path.replace(/\.js$/, '.ts');
+  return existsSync(join(REPOSITORY, typed)) ? typed : path;
 }
 
 export function isNodeBuiltin(specifier: string): boolean {

@@ -1,14 +1,14 @@
 /** Puts a session together in a browser: worker, cache, WebSocket. */
-import { systemClock } from './core/clock.ts';
-import { IsthmusError } from './errors.ts';
-import type { WebProvider } from './runtime/browser/ort-web.ts';
-import { openWorkerRunner, type WorkerRunner } from './runtime/browser/worker-runner.ts';
-import type { ExecutionProvider } from './runtime/runner.ts';
-import { openSession } from './session/session.ts';
-import type { Session, SessionOptions } from './session/types.ts';
-import { openBrowserJsonStore } from './storage/browser/json-store.ts';
-import { sha256Hex } from './storage/sha256.ts';
-import { connectWebSocket } from './transport/websocket.ts';
+import { systemClock } from '../core/clock.ts';
+import { IsthmusError } from '../errors.ts';
+import type { WebProvider } from '../runtime/browser/ort-web.ts';
+import { openWorkerRunner, type WorkerRunner } from '../runtime/browser/worker-runner.ts';
+import type { ExecutionProvider } from '../runtime/runner.ts';
+import { openSession } from '../session/session.ts';
+import type { Session, SessionOptions } from '../session/types.ts';
+import { openBrowserJsonStore } from '../storage/browser/json-store.ts';
+import { sha256Hex } from '../storage/sha256.ts';
+import { connectWebSocket } from '../transport/websocket.ts';
 
 /** More threads than this rarely help models that fit a browser, and starve the page. */
 const MAX_THREADS = 4;
@@ -100,7 +100,7 @@ async function hasGpu(): Promise<boolean> {
 }
 
 function defaultWorker(): Worker {
-  return new Worker(new URL('../workers/runner-worker.js', import.meta.url), {
+  return new Worker(new URL('../../workers/runner-worker.js', import.meta.url), {
     type: 'module',
     name: 'isthmus',
   });
