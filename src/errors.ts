@@ -30,7 +30,6 @@ export const ERROR_CODES = {
   'run-failed': 'The runtime failed to build or run a span.',
   'storage-failed': 'The persistent store failed; the in-memory store is used instead where possible.',
   'no-plan': 'No plan satisfies the options; `details.rejected` says which limit ruled out each.',
-  busy: 'The session is already working on a request; wait for it or open another session.',
   closed: 'The session, runner or store was closed.',
   internal: 'A defect of this library; please report it.',
 } as const;
