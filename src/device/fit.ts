@@ -7,7 +7,7 @@
  * measurements leave them open.
  */
 import type { Phase, Segment } from '../core/span.ts';
-import type { Manifest } from '../package/manifest.ts';
+import type { Block, Manifest } from '../package/manifest.ts';
 import type { BlockCost, PhaseCost } from '../planner/types.ts';
 import type { ExecutionProvider } from '../runtime/runner.ts';
 import {
@@ -41,6 +41,9 @@ const SEEN_BY_MEASUREMENT = 2;
 /** When time does not grow with the input the overhead has no limit; this keeps it finite. */
 const MAX_OVERHEAD_EXTENTS = 100;
 
+/** Blocks whose weights and nodes differ by less than this factor are of one kind. */
+const ALIKE = 1.25;
+
 /** Browsers' coarse clocks report 0 for what is quick; a cost of 0 could never be corrected. */
 const MIN_MS = 0.01;
 
@@ -68,7 +71,7 @@ export function fitProfile(
     .filter((measurement) => isUsable(manifest, measurement))
     .map((measurement) => ({ ...measurement, ms: Math.max(MIN_MS, measurement.ms) }));
   const guess = priorSide(manifest, provider);
-  const speed = ratioToPrior(guess.blocks, usable);
+  const speed = ratioToPrior(guess.blocks, typical(manifest, usable));
   const blocks: BlockCost[] = [...scaleSide(guess, speed, { provider, confidence: 0 }).blocks];
   const seen: PhaseCounts[] = blocks.map((cost) =>
     Object.fromEntries(Object.keys(cost).map((phase) => [phase, 0])),
@@ -78,7 +81,8 @@ export function fitProfile(
     for (const phase of phasesOf(stage)) {
       const group = usable.filter((one) => one.phase === phase && one.segment.stage === stageIndex);
       if (group.length === 0) continue;
-      const fitted = fitGroup(blocks, stage.from, stage.to, phase, group);
+      const nearest = (index: number): number => nearestMeasured(manifest, index, group);
+      const fitted = fitGroup(blocks, stage.from, stage.to, phase, group, nearest);
       fitted.forEach((cost, offset) => {
         const index = stage.from + offset;
         blocks[index] = { ...blocks[index], [phase]: cost };
@@ -89,6 +93,25 @@ export function fitProfile(
     }
   });
   return learnedProfile({ provider, blocks, confidence: 0 }, seen);
+}
+
+/**
+ * What was measured on the kind of block that the model has most of. A convolutional front end works far
+ * more per weight than a layer does, an embedding far less: their speed says nothing of the others'.
+ */
+function typical(manifest: Manifest, measurements: readonly Measurement[]): readonly Measurement[] {
+  const peers = ({ segment }: Measurement): number => {
+    const own = manifest.blocks[segment.from];
+    if (own === undefined || segment.to !== segment.from + 1) return 0;
+    return manifest.blocks.filter((other) => isAlike(own, other)).length;
+  };
+  const most = Math.max(0, ...measurements.map(peers));
+  return most < 2 ? measurements : measurements.filter((one) => peers(one) === most);
+}
+
+function isAlike(a: Block, b: Block): boolean {
+  const near = (x: number, y: number): boolean => Math.max(x, y) <= ALIKE * Math.min(x, y);
+  return a.stage === b.stage && near(a.weightBytes, b.weightBytes) && near(a.nodes, b.nodes);
 }
 
 function ratioToPrior(blocks: readonly BlockCost[], measurements: readonly Measurement[]): number {
@@ -107,6 +130,7 @@ function fitGroup(
   to: number,
   phase: Phase,
   group: readonly Measurement[],
+  nearest: (index: number) => number,
 ): readonly PhaseCost[] {
   // A step has one size, and so has an extent that is never above 0: the cost is a constant.
   const constant = phase === 'step' || group.every(({ units }) => units === 0);
@@ -132,9 +156,37 @@ function fitGroup(
   for (let sweep = 0; sweep < SWEEPS; sweep += 1) {
     for (const one of sums) multiply(one.segment, (one.ms / predicted(one)) ** RELAXATION);
   }
-  return costs.map((cost) =>
+  const proxies = blocks.slice(from, to).map((cost) => Math.max(MIN_MS, phaseMs(cost[phase], reference)));
+  const settled = costs.map((cost, offset) => {
+    const model = nearest(from + offset) - from;
+    if (model === offset) return cost;
+    return ((costs[model] ?? cost) * (proxies[offset] ?? 1)) / (proxies[model] ?? 1);
+  });
+  return settled.map((cost) =>
     constant ? { base: cost, perUnit: 0 } : { base: cost * overhead, perUnit: cost },
   );
+}
+
+/** The measured block that is most like `index`; itself when it was measured. */
+function nearestMeasured(manifest: Manifest, index: number, group: readonly Measurement[]): number {
+  const own = manifest.blocks[index];
+  let best = index;
+  let least = Infinity;
+  for (const { segment } of group) {
+    for (let other = segment.from; other < segment.to; other += 1) {
+      const block = manifest.blocks[other];
+      if (own === undefined || block === undefined) continue;
+      const apart = other === index ? 0 : distance(own, block);
+      if (apart < least) [best, least] = [other, apart];
+    }
+  }
+  return best;
+}
+
+/** How unlike two blocks are, by what the manifest says of their work; above 0. */
+function distance(a: Block, b: Block): number {
+  const apart = (x: number, y: number): number => Math.abs(Math.log((x + 1) / (y + 1)));
+  return MIN_MS + apart(a.weightBytes, b.weightBytes) + apart(a.nodes, b.nodes);
 }
 
 /**
