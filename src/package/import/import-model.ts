@@ -20,7 +20,7 @@ import { isInline, makeShards, type WeightUse, weightKey, weightless } from './s
 import type { StageParts } from './stage-parts.ts';
 
 export interface ImportSource {
-  /** Shown in errors and used as the stage's name. */
+  /** Shown in errors and progress; stages are named by what they do. */
   readonly name: string;
   /** Weights already read: nothing external. */
   readonly model: OnnxModel;
@@ -88,7 +88,7 @@ async function stageParts(
   for (const { name, parts } of once) {
     say(`measuring ${name} and searching for cuts`);
     const built = await onceStage(parts.model, probe);
-    stages.push({ name, parts: built.parts });
+    stages.push({ name: loop === undefined ? 'model' : 'encoder', parts: built.parts });
     contexts = built.outputs;
   }
   if (loop !== undefined) {
@@ -99,7 +99,7 @@ async function stageParts(
     const folded = await foldInit(loop.parts, feeds, rows, probe);
     const notes = await checkInitStep(loop.model, folded, feeds[1], probe);
     const parts = await loopStage(folded, links, feeds, rows, probe);
-    stages.push({ name: loop.name, parts: { ...parts, notes: [...notes, ...parts.notes] } });
+    stages.push({ name: 'decoder', parts: { ...parts, notes: [...notes, ...parts.notes] } });
   }
   return stages;
 }
