@@ -1,0 +1,107 @@
+/**
+ * What the bench calls inside the page. Everything is timed here, by the page's own clock, so that the
+ * way between the bench and the browser is in no figure.
+ */
+import {
+  createSession,
+  type Explanation,
+  type PlanChoice,
+  type RequestReport,
+  type Session,
+  type SessionEvent,
+  type SessionOptions,
+  transcribe,
+} from 'isthmus';
+import { Direct } from './direct.ts';
+import type { DirectOpen } from './direct-messages.ts';
+
+export interface Timed {
+  readonly text: string;
+  readonly tokens: readonly number[];
+  /** From the call to the whole text. */
+  readonly ms: number;
+  /** Ms inside the runtime. */
+  readonly runtimeMs: number;
+}
+
+export type Transcribed = Timed & { readonly report: RequestReport };
+
+const recordings = new Map<string, Float32Array>();
+const events: SessionEvent[] = [];
+let session: Session | undefined;
+let direct: Direct | undefined;
+
+function opened<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error('not open');
+  return value;
+}
+
+const recording = (name: string): Float32Array => opened(recordings.get(name));
+
+const api = {
+  isolated: (): boolean => globalThis.crossOriginIsolated,
+
+  /** @param base64 the bytes of float32 samples */
+  keep(name: string, base64: string): void {
+    const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+    recordings.set(name, new Float32Array(bytes.buffer));
+  },
+
+  async open(packageUrl: string, options: SessionOptions): Promise<{ threads: number }> {
+    await session?.close();
+    events.length = 0;
+    session = await createSession(packageUrl, { ...options, onEvent: (event) => events.push(event) });
+    return { threads: session.threads };
+  },
+
+  events: (): readonly SessionEvent[] => events,
+
+  prefetch: (): Promise<void> => opened(session).prefetch(),
+
+  async explain(name: string, tokens: number): Promise<Explanation> {
+    return opened(session).explain({ units: recording(name).length, tokens });
+  },
+
+  async transcribe(name: string, plan: PlanChoice): Promise<Transcribed> {
+    const started = performance.now();
+    const { text, tokens, reports } = await transcribe(opened(session), recording(name), { plan });
+    const ms = performance.now() - started;
+    const report = opened(reports[0]);
+    return {
+      text,
+      tokens,
+      ms,
+      runtimeMs: report.spans.reduce((sum, span) => sum + span.measuredMs, 0),
+      report,
+    };
+  },
+
+  async openDirect(open: DirectOpen): Promise<{ threads: number }> {
+    direct?.close();
+    direct = new Direct();
+    return { threads: await direct.open(open) };
+  },
+
+  async runDirect(name: string, maxTokens: number): Promise<Omit<Timed, 'text'>> {
+    const samples = recording(name);
+    const started = performance.now();
+    const { tokens, encoderMs, decoderMs } = await opened(direct).run(samples, maxTokens);
+    return { tokens, ms: performance.now() - started, runtimeMs: encoderMs + decoderMs };
+  },
+
+  async close(): Promise<void> {
+    await session?.close();
+    direct?.close();
+    session = undefined;
+    direct = undefined;
+  },
+};
+
+export type BenchApi = typeof api;
+
+declare global {
+  // `var` is what makes a property of the global object.
+  var bench: BenchApi;
+}
+
+globalThis.bench = api;
