@@ -4,7 +4,7 @@ import { IsthmusError, isIsthmusError } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
 import { graphFile, phasesOf, segmentsOf, stageAt } from '../package/segments.ts';
 import type { SpanExecutor } from '../runtime/executor.ts';
-import type { DeviceRunner, LoadOptions } from '../runtime/runner.ts';
+import type { DeviceRunner, ExecutionProvider, LoadOptions } from '../runtime/runner.ts';
 import { segmentKey } from '../runtime/segment-key.ts';
 import { createExecutor } from '../runtime/span-executor.ts';
 
@@ -18,12 +18,23 @@ export class DeviceSide {
   /** By cut, least recently used first. */
   readonly #loaded = new Map<number, SpanExecutor>();
   readonly #missing = new Map<number, number>();
+  readonly #start: (provider: ExecutionProvider) => Promise<DeviceRunner>;
   #buildMs: number | undefined;
+  #restarting: Promise<void> | undefined;
+  #closed = false;
 
-  constructor(manifest: Manifest, runner: DeviceRunner, clock: Clock) {
+  constructor(
+    manifest: Manifest,
+    runner: DeviceRunner,
+    options: {
+      readonly clock: Clock;
+      readonly start: (provider: ExecutionProvider) => Promise<DeviceRunner>;
+    },
+  ) {
     this.manifest = manifest;
     this.#runner = runner;
-    this.#clock = clock;
+    this.#clock = options.clock;
+    this.#start = options.start;
   }
 
   get runner(): DeviceRunner {
@@ -32,11 +43,39 @@ export class DeviceSide {
 
   /** Puts another runner in place; the one before is ended, which gives its memory back. */
   async replace(runner: DeviceRunner): Promise<void> {
+    if (this.#closed) {
+      await runner.close();
+      throw new IsthmusError('closed', 'the session was closed');
+    }
     const before = this.#runner;
     this.#runner = runner;
     this.#loaded.clear();
     this.#buildMs = undefined;
-    await before.close();
+    // One that died may fail at this too, and holds nothing any more.
+    await before.close().catch(() => undefined);
+  }
+
+  /** Starts another runner in the place of one that died, unless that has been done already. */
+  async restart(dead: DeviceRunner): Promise<void> {
+    if (this.#runner !== dead) return;
+    this.#restarting ??= this.#start(dead.provider)
+      .then((runner) => this.replace(runner))
+      .finally(() => {
+        this.#restarting = undefined;
+      });
+    await this.#restarting;
+  }
+
+  /** `work` on the runner; when that turns out to have died, once more on a new one. */
+  async use<T>(work: (runner: DeviceRunner) => Promise<T>): Promise<T> {
+    const runner = this.#runner;
+    try {
+      return await work(runner);
+    } catch (error) {
+      if (!isIsthmusError(error) || error.code !== 'worker-lost') throw error;
+      await this.restart(runner);
+      return work(this.#runner);
+    }
   }
 
   /** Files that blocks `[0, cut)` need: graphs of their stages and their shards. */
@@ -55,7 +94,8 @@ export class DeviceSide {
   /** Looks up for every cut how many bytes are not here; the planner reads them with `missingBytes`. */
   async refreshMissing(): Promise<void> {
     for (let cut = 1; cut <= this.manifest.blocks.length; cut += 1) {
-      this.#missing.set(cut, await this.#runner.missingBytes(this.files(cut)));
+      const files = this.files(cut);
+      this.#missing.set(cut, await this.use((runner) => runner.missingBytes(files)));
     }
   }
 
@@ -80,13 +120,16 @@ export class DeviceSide {
       this.#loaded.set(cut, known);
       return known;
     }
-    const executor = createExecutor(this.manifest, { from: 0, to: cut }, this.#runner);
+    const runner = this.#runner;
+    const executor = createExecutor(this.manifest, { from: 0, to: cut }, runner);
     const started = this.#clock.now();
     try {
       await executor.load(options);
     } catch (error) {
       throw await this.#explainMissing(cut, error);
     }
+    // What was built on a runner that is gone is gone with it.
+    if (runner !== this.#runner) return this.executor(cut, options);
     if (this.missingBytes(cut) === 0) this.#noteBuild(cut, this.#clock.now() - started);
     this.#loaded.set(cut, executor);
     await this.#evict();
@@ -94,6 +137,7 @@ export class DeviceSide {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     this.#loaded.clear();
     await this.#runner.close();
   }

@@ -2,12 +2,18 @@
 import type { Clock } from '../core/clock.ts';
 import type { Codec, Phase, PhaseTensors } from '../core/span.ts';
 import type { TensorMap } from '../core/tensor.ts';
-import { IsthmusError, throwIfAborted } from '../errors.ts';
+import { IsthmusError, isIsthmusError, throwIfAborted } from '../errors.ts';
 import type { LinkObservation } from '../link/estimator.ts';
 import type { Manifest } from '../package/manifest.ts';
 import type { PlanShape } from '../planner/types.ts';
 import type { EncodeOptions } from '../protocol/frame.ts';
-import type { DoneMessage, EndpointTiming, OutputMessage, TokensMessage } from '../protocol/messages.ts';
+import type {
+  DoneMessage,
+  EndpointTiming,
+  OutputMessage,
+  ServerMessage,
+  TokensMessage,
+} from '../protocol/messages.ts';
 import type { SpanExecution, SpanExecutor } from '../runtime/executor.ts';
 import type { GenerateOptions, GenerateRequest, GenerateResult } from '../runtime/runner.ts';
 import type { Traffic } from '../transport/counting.ts';
@@ -37,7 +43,7 @@ export interface Executed {
   readonly outputs: TensorMap;
   /** Runtime ms on the device by segment and phase. */
   readonly deviceMs: Readonly<Record<string, number>>;
-  /** What the endpoint reported at its end; absent for `local`. */
+  /** What the endpoint reported at its end; absent for `local`, and when it was lost after the last token. */
   readonly endpoint?: DoneMessage;
   readonly traffic: Traffic;
   readonly roundTrips: number;
@@ -102,7 +108,7 @@ async function runAcross(
     return {
       outputs: exchange.outputs,
       deviceMs: front?.segmentMs ?? {},
-      endpoint: done,
+      ...(done === undefined ? {} : { endpoint: done }),
       traffic: request.traffic(),
       roundTrips: exchange.roundTrips,
       linkMs: exchange.linkMs,
@@ -120,10 +126,15 @@ async function frontOutput(front: SpanExecution | undefined, work: Work): Promis
 }
 
 /** The endpoint runs the loop; tokens flow down with no round trip between them. */
-async function streamTokens(request: EndpointRequest, work: Work, exchange: Exchange): Promise<DoneMessage> {
+async function streamTokens(
+  request: EndpointRequest,
+  work: Work,
+  exchange: Exchange,
+): Promise<DoneMessage | undefined> {
   let known = work.prefix.length;
   for (;;) {
-    const message = await request.next();
+    const message = await nextMessage(request, known, work);
+    if (message === undefined) return undefined;
     exchange.received(message.type === 'tokens' || message.type === 'output' ? message : undefined, request);
     if (message.type === 'done') return message;
     if (message.type !== 'tokens') continue;
@@ -141,9 +152,10 @@ async function stepTokens(
   work: Work,
   encode: Encoding,
   exchange: Exchange,
-): Promise<DoneMessage> {
+): Promise<DoneMessage | undefined> {
   for (let step = 0; ; step += 1) {
-    const message = await request.next();
+    const message = await nextMessage(request, Math.max(step, work.prefix.length), work);
+    if (message === undefined) return undefined;
     exchange.received(message.type === 'tokens' ? message : undefined, request);
     if (message.type === 'done') return message;
     if (message.type !== 'tokens')
@@ -158,6 +170,21 @@ async function stepTokens(
     if (output.kind !== 'crossing') throw new IsthmusError('internal', 'a split must end at a cut');
     request.send({ type: 'step', id: request.id, step: step + 1, tensors: output.tensors }, encode);
     exchange.sent(request);
+  }
+}
+
+/** `undefined` when the endpoint is lost with nothing but its last word outstanding: the answer is whole. */
+async function nextMessage(
+  request: EndpointRequest,
+  known: number,
+  work: Work,
+): Promise<ServerMessage | undefined> {
+  try {
+    return await request.next();
+  } catch (error) {
+    const isWanted = isIsthmusError(error) && (error.code === 'aborted' || error.code === 'closed');
+    if (known < work.maxTokens || isWanted) throw error;
+    return undefined;
   }
 }
 

@@ -28,7 +28,6 @@ const PASSING: readonly ErrorCode[] = [
 export function nextChoice(
   choice: PlanChoice,
   error: IsthmusError,
-  abandoned: Abandoned,
   mayFallBack: boolean,
 ): PlanChoice | undefined {
   if (!mayFallBack || !PASSING.includes(error.code)) return undefined;
@@ -36,7 +35,7 @@ export function nextChoice(
     return error.code === 'no-plan' || error.code === 'weights-missing' ? undefined : 'auto';
   }
   // A forced plan falls back once, and to the device alone.
-  return choice === 'local' || abandoned.length > 0 ? undefined : 'local';
+  return choice === 'local' ? undefined : 'local';
 }
 
 /** Rules out a plan for the rest of its request. */

@@ -22,7 +22,7 @@ import {
   serialiseProfile,
 } from '../device/profile.ts';
 import { stageExtents } from '../device/work.ts';
-import { IsthmusError } from '../errors.ts';
+import { IsthmusError, isIsthmusError } from '../errors.ts';
 import {
   estimateLink,
   type LinkObservation,
@@ -71,7 +71,7 @@ export class Knowledge {
 
   /** What an earlier visit measured, or `undefined`. */
   async recall(key: ProfileKey): Promise<DeviceProfile | undefined> {
-    const profile = parseProfile(await this.#profiles.get(profileId(key)), key);
+    const profile = parseProfile(await this.#read(profileId(key)), key);
     return profile === undefined || isStale(profile, this.#clock.epoch()) || profile.measurements.length === 0
       ? undefined
       : profile;
@@ -81,7 +81,7 @@ export class Knowledge {
   async remember(key: ProfileKey, measurements: readonly Measurement[]): Promise<DeviceProfile> {
     const epoch = this.#clock.epoch();
     const profile = addMeasurements(newProfile(key, epoch), measurements, epoch);
-    await this.#profiles.set(profileId(key), serialiseProfile(profile));
+    await this.#write(profile);
     return profile;
   }
 
@@ -120,7 +120,7 @@ export class Knowledge {
     }
     if (this.#stored === undefined || measurements.length === 0) return;
     this.#stored = addMeasurements(this.#stored, measurements, this.#clock.epoch());
-    await this.#profiles.set(profileId(this.#stored.key), serialiseProfile(this.#stored));
+    await this.#write(this.#stored);
   }
 
   observeEndpoint(done: DoneMessage, turns: number, workload: Workload): void {
@@ -140,5 +140,23 @@ export class Knowledge {
   observeTokens(tokens: number, bound: number): void {
     if (bound <= 0) return;
     this.#tokenShare += TOKENS_LEARNING_RATE * (tokens / bound - this.#tokenShare);
+  }
+
+  /** A store that fails costs a measurement, not the session. */
+  async #read(id: string): Promise<unknown> {
+    try {
+      return await this.#profiles.get(id);
+    } catch (error) {
+      if (!isIsthmusError(error)) throw error;
+      return undefined;
+    }
+  }
+
+  async #write(profile: DeviceProfile): Promise<void> {
+    try {
+      await this.#profiles.set(profileId(profile.key), serialiseProfile(profile));
+    } catch (error) {
+      if (!isIsthmusError(error)) throw error;
+    }
   }
 }

@@ -20,23 +20,33 @@ export async function measureDevice(shared: Shared, signal: AbortSignal | undefi
 }
 
 /** Tries each rival; moves over to one that is faster, between requests. */
-export async function seekProvider(shared: Shared, measured: Measured, turns: Turns): Promise<void> {
+export async function seekProvider(
+  shared: Shared,
+  measured: Measured,
+  turns: Turns,
+  stop: AbortSignal,
+): Promise<void> {
   const { parts, device, knowledge } = shared;
+  let current = measured;
   for (const provider of await parts.rivals()) {
     const better = await tryRival(
-      { provider: device.runner.provider, measured },
+      { provider: device.runner.provider, measured: current },
       { provider, start: () => parts.startRunner(provider) },
       typicalWorkload(parts.manifest, knowledge),
       providerTools(shared),
+      stop,
     );
     if (better === undefined) continue;
-    await turns.over();
-    knowledge.useDevice(better.measured.learned, better.measured.profile);
-    await device.replace(better.runner);
+    current = better.measured;
+    // A turn like any request's: whoever asks meanwhile waits, and finds the new runner in place.
+    await turns.take(async () => {
+      await device.replace(better.runner);
+      knowledge.useDevice(better.measured.learned, better.measured.profile);
+    });
   }
 }
 
-function providerTools({ parts, knowledge, emit }: Shared): ProviderTools {
+function providerTools({ parts, knowledge, emit, timeout }: Shared): ProviderTools {
   const { manifest, clock, modelId, agent } = parts;
-  return { manifest, knowledge, clock, model: modelId, agent, onEvent: emit };
+  return { manifest, knowledge, clock, timeout, model: modelId, agent, onEvent: emit };
 }

@@ -24,6 +24,8 @@ export interface SessionParts {
   readonly weightsElsewhere: boolean;
   readonly profiles: JsonStore;
   readonly clock: Clock;
+  /** A signal that aborts after so many ms, with a `TimeoutError`. Default `AbortSignal.timeout`. */
+  readonly timeout?: (ms: number) => AbortSignal;
   readonly agent: string;
 }
 
@@ -45,4 +47,5 @@ export interface Shared {
   /** Absent where there is no endpoint. */
   readonly link: EndpointLink | undefined;
   readonly emit: (event: SessionEvent) => void;
+  readonly timeout: (ms: number) => AbortSignal;
 }

@@ -18,6 +18,9 @@ export function planningInput(
   choice: PlanChoice,
   limits: readonly PlanLimit[] = [],
 ): ChooseInput {
+  // Who asks for `local` first has the fetch itself find out whether the weights can be had.
+  const isUntried = choice === 'local' && limits.length === 0;
+
   const { parts, options, device, knowledge, link } = shared;
   const state = endpointState(shared);
   return {
@@ -31,7 +34,7 @@ export function planningInput(
     choice,
     codecs: options.codecs ?? DEFAULT_CODECS,
     endpointState: state,
-    weightsReachable: link === undefined || parts.weightsElsewhere || state !== 'down',
+    weightsReachable: link === undefined || parts.weightsElsewhere || state !== 'down' || isUntried,
     limits,
   };
 }

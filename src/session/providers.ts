@@ -10,6 +10,7 @@ import type { DeviceRunner, ExecutionProvider } from '../runtime/runner.ts';
 import { calibrate } from './calibrate.ts';
 import type { Knowledge } from './knowledge.ts';
 import type { SessionEvent } from './types.ts';
+import { orAborted } from './waiting.ts';
 
 /** A second provider may take this many times as long to be measured as the first took, and then loses. */
 const SLOWER_LOSES = 10;
@@ -21,6 +22,8 @@ export interface ProviderTools {
   readonly manifest: Manifest;
   readonly knowledge: Knowledge;
   readonly clock: Clock;
+  /** A signal that aborts after so many ms. */
+  readonly timeout: (ms: number) => AbortSignal;
   /** SHA-256 of what identifies the model's contents. */
   readonly model: string;
   /** The user agent: another browser has another speed. */
@@ -73,24 +76,29 @@ export interface Rival {
 
 /**
  * Measures a rival of the provider in use, on the same blocks. Resolves with its runner when it is faster
- * on `workload`, else `undefined`, and then the rival has been ended.
+ * on `workload`, else `undefined`, and then the rival has been ended; so it has when `stop` fires.
  */
 export async function tryRival(
   current: { readonly provider: ExecutionProvider; readonly measured: Measured },
   rival: Rival,
   workload: Workload,
   tools: ProviderTools,
-): Promise<
-  { readonly runner: DeviceRunner; readonly measured: Measured; readonly reason: string } | undefined
-> {
+  stop: AbortSignal,
+): Promise<{ readonly runner: DeviceRunner; readonly measured: Measured } | undefined> {
   const limitMs = Math.max(MIN_PROVIDER_MS, current.measured.ms * SLOWER_LOSES);
-  const deadline = AbortSignal.timeout(limitMs);
-  let runner: DeviceRunner | undefined;
-  let candidate: ProviderCandidate;
+  const deadline = tools.timeout(limitMs);
+  const late = (): IsthmusError =>
+    new IsthmusError('no-provider', `it was not measured within ${Math.round(limitMs)} ms`);
+  const stopped = (): IsthmusError => new IsthmusError('closed', 'the session was closed');
+  // A run on a GPU cannot be stopped, nor can a worker that starts: the wait for them can.
+  const inTime = <T>(work: Promise<T>): Promise<T> =>
+    orAborted(orAborted(work, deadline, late), stop, stopped);
+  const starting = rival.start();
   let measured: Measured | undefined;
+  let candidate: ProviderCandidate;
   try {
-    runner = await rival.start();
-    measured = await inTime(measureProvider(runner, tools, deadline), limitMs, deadline);
+    const runner = await inTime(starting);
+    measured = await inTime(measureProvider(runner, tools, deadline));
     candidate = { provider: rival.provider, side: measured.learned.side };
   } catch (error) {
     candidate = { provider: rival.provider, failure: toIsthmusError(error).message };
@@ -100,21 +108,10 @@ export async function tryRival(
     tools.manifest,
     workload,
   );
-  tools.onEvent({ type: 'provider', provider: choice.provider, reason: choice.reason });
-  if (choice.provider === rival.provider && runner !== undefined && measured !== undefined) {
-    return { runner, measured, reason: choice.reason };
+  if (choice.provider === rival.provider && measured !== undefined) {
+    return { runner: await starting, measured };
   }
-  await runner?.close();
+  // One that starts late is ended when it has started; nobody waits for that.
+  starting.then((runner) => runner.close()).catch(() => undefined);
   return undefined;
-}
-
-/** A run on a GPU cannot be stopped: the wait for it can. */
-function inTime<T>(work: Promise<T>, limitMs: number, deadline: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const late = (): void => {
-      reject(new IsthmusError('no-provider', `it was not measured within ${Math.round(limitMs)} ms`));
-    };
-    deadline.addEventListener('abort', late, { once: true });
-    work.then(resolve, reject);
-  });
 }

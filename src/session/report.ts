@@ -56,7 +56,7 @@ function spansOf({ plan, executed, blocks }: Finished): SpanReport[] {
 
 /** Up and down share one wait: the time is told once, with what went up. */
 function crossingsOf({ plan, executed }: Finished): CrossingReport[] {
-  if (executed.endpoint === undefined) return [];
+  if (plan.kind === 'local') return [];
   const { bytesUp, bytesDown } = executed.traffic;
   return [
     {

@@ -1,7 +1,8 @@
 /** One request: planned, run, and gone on with elsewhere until one plan succeeds or none is left. */
-import { throwIfAborted, toIsthmusError } from '../errors.ts';
+import { IsthmusError, throwIfAborted, toIsthmusError } from '../errors.ts';
 import { choosePlan, type PlanLimit } from '../planner/choose.ts';
 import type { PricedPlan, Workload } from '../planner/types.ts';
+import type { DeviceRunner } from '../runtime/runner.ts';
 import { type Executed, executePlan } from './execute.ts';
 import { type Abandoned, choiceName, failure, nextChoice, notAgain } from './fallback.ts';
 import { meetEndpoint } from './meet-endpoint.ts';
@@ -9,7 +10,7 @@ import type { Shared } from './parts.ts';
 import { hasLoop, planningInput, workloadOf } from './planning.ts';
 import { reportOf } from './report.ts';
 import type { PlanChoice, RunOptions, RunOutcome } from './types.ts';
-import { delay, inBackground } from './waiting.ts';
+import { delay, inBackground, orAborted } from './waiting.ts';
 
 /** Ms that a request waits for the first connection when it could also run here. */
 const FIRST_CONNECT_WAIT_MS = 1_500;
@@ -34,6 +35,8 @@ class Request {
   readonly #limits: PlanLimit[] = [];
   readonly #started: number;
   #ttftMs: number | undefined;
+  /** What the caller's own `onToken` threw: no plan can help that. */
+  #thrown: { readonly error: unknown } | undefined;
 
   constructor(shared: Shared, options: RunOptions) {
     const { manifest, clock } = shared.parts;
@@ -46,29 +49,31 @@ class Request {
   }
 
   async run(): Promise<RunOutcome> {
-    const { options } = this.#shared;
+    const { options, device } = this.#shared;
     let choice = this.#options.plan ?? options.plan ?? 'auto';
     let restarts = 0;
     for (;;) {
-      await this.#refresh(choice);
-      throwIfAborted(this.#options.signal);
+      const { runner } = device;
       let plan = choiceName(choice);
       try {
+        await this.#refresh(choice);
+        throwIfAborted(this.#options.signal);
         const { chosen, reason } = this.#choose(choice);
         plan = chosen.id;
         return await this.#attempt(chosen, reason);
       } catch (thrown) {
-        const error = toIsthmusError(thrown);
-        const isLost = error.code === 'worker-lost' && restarts < MAX_RESTARTS;
-        if (isLost) {
+        if (this.#thrown !== undefined) throw this.#thrown.error;
+        const error = this.#explained(toIsthmusError(thrown), choice);
+        if (error.code === 'worker-lost' && restarts < MAX_RESTARTS) {
           restarts += 1;
-          await this.#restart();
+          await this.#restart(runner);
+        } else {
+          const next = nextChoice(choice, error, options.fallback !== false);
+          if (next === undefined) throw failure(error, this.#abandoned);
+          this.#limits.push(notAgain(plan, error));
+          choice = next;
         }
-        const next = isLost ? choice : nextChoice(choice, error, this.#abandoned, options.fallback !== false);
-        if (next === undefined) throw failure(error, this.#abandoned);
-        if (!isLost) this.#limits.push(notAgain(plan, error));
         this.#abandoned.push({ plan, error });
-        choice = next;
       }
     }
   }
@@ -85,6 +90,7 @@ class Request {
   async #attempt(plan: PricedPlan, reason: string): Promise<RunOutcome> {
     const { manifest, clock } = this.#shared.parts;
     const executed = await this.#execute(plan);
+    if (this.#thrown !== undefined) throw this.#thrown.error;
     const totalMs = clock.now() - this.#started;
     await this.#learn(plan, executed);
     const report = reportOf({
@@ -101,7 +107,7 @@ class Request {
 
   #execute(plan: PricedPlan): Promise<Executed> {
     const { parts, device, knowledge, link } = this.#shared;
-    const { signal, inputs, onToken } = this.#options;
+    const { signal, inputs } = this.#options;
     const work = {
       manifest: parts.manifest,
       inputs,
@@ -111,7 +117,7 @@ class Request {
       onToken: (token: number) => {
         this.#ttftMs ??= parts.clock.now() - this.#started;
         this.#tokens.push(token);
-        onToken?.(token);
+        this.#tell(token);
       },
       ...(signal === undefined ? {} : { signal }),
     };
@@ -121,6 +127,15 @@ class Request {
       link,
       observe: (observation) => knowledge.observeLink(observation),
     });
+  }
+
+  #tell(token: number): void {
+    try {
+      this.#options.onToken?.(token);
+    } catch (error) {
+      this.#thrown ??= { error };
+      throw error;
+    }
   }
 
   async #learn(plan: PricedPlan, executed: Executed): Promise<void> {
@@ -143,14 +158,28 @@ class Request {
     if (link === undefined || link.state === 'up' || choice === 'local' || isRetry) return;
     const canRunHere = device.missingBytes(whole) === 0 && (choice === 'auto' || options.fallback !== false);
     const attempt = meetEndpoint(this.#shared);
-    if (!canRunHere) await attempt;
+    const { signal } = this.#options;
+    if (!canRunHere) await orAborted(attempt, signal);
     // A first connection is worth a moment; an endpoint that is known to be down is looked for meanwhile.
-    else if (link.state === 'unknown') await Promise.race([attempt, delay(FIRST_CONNECT_WAIT_MS)]);
-    else inBackground(attempt);
+    else if (link.state === 'unknown') {
+      await orAborted(Promise.race([attempt, delay(FIRST_CONNECT_WAIT_MS)]), signal);
+    } else inBackground(attempt);
   }
 
-  async #restart(): Promise<void> {
+  async #restart(dead: DeviceRunner): Promise<void> {
+    try {
+      await orAborted(this.#shared.device.restart(dead), this.#options.signal);
+    } catch (error) {
+      throw failure(toIsthmusError(error, 'worker-lost'), this.#abandoned);
+    }
+  }
+
+  /** Says how much is missing where the planner alone could not. */
+  #explained(error: IsthmusError, choice: PlanChoice): IsthmusError {
+    if (error.code !== 'weights-missing' || 'missingBytes' in error.details) return error;
     const { parts, device } = this.#shared;
-    await device.replace(await parts.startRunner(device.runner.provider));
+    const cut = typeof choice === 'object' ? choice.cut : parts.manifest.blocks.length;
+    const details = { ...error.details, missingBytes: device.missingBytes(cut), cut };
+    return new IsthmusError(error.code, error.message, { details, cause: error });
   }
 }

@@ -2,7 +2,7 @@
 import { IsthmusError, isIsthmusError, throwIfAborted } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
 import { type Choice, choosePlan, pricePlans } from '../planner/choose.ts';
-import type { Workload } from '../planner/types.ts';
+import type { EndpointState, Workload } from '../planner/types.ts';
 import type { ExecutionProvider } from '../runtime/runner.ts';
 import { DeviceSide } from './device-side.ts';
 import { EndpointLink } from './endpoint-link.ts';
@@ -14,7 +14,7 @@ import { endpointState, planningInput, typicalWorkload } from './planning.ts';
 import { runRequest } from './request.ts';
 import { Turns } from './turns.ts';
 import type { Explanation, RunOptions, RunOutcome, Session } from './types.ts';
-import { inBackground } from './waiting.ts';
+import { inBackground, orAborted } from './waiting.ts';
 import { Weights } from './weights.ts';
 
 export type { OpenOptions, SessionParts } from './parts.ts';
@@ -40,11 +40,15 @@ class LiveSession implements Session {
   readonly #turns = new Turns();
   readonly #weights: Weights;
   readonly #stop = new AbortController();
-  #closed = false;
+  #isPrepared = false;
+  #closing: Promise<void> | undefined;
 
   constructor(parts: SessionParts, options: OpenOptions) {
     this.manifest = parts.manifest;
-    this.#shared = share(parts, options);
+    this.#shared = share(parts, options, {
+      isClosed: () => this.#closing !== undefined,
+      onEndpoint: (state) => this.#endpointIs(state),
+    });
     this.#weights = new Weights(this.#shared, this.#turns);
   }
 
@@ -59,12 +63,14 @@ class LiveSession implements Session {
   /** Measures what a first plan needs; the rest goes on behind it. */
   async prepare(signal: AbortSignal | undefined): Promise<void> {
     const { knowledge } = this.#shared;
-    inBackground(meetEndpoint(this.#shared));
+    // Who forbids that anything leaves the device does not want it announced either.
+    if (this.#shared.options.plan !== 'local') inBackground(meetEndpoint(this.#shared));
     const measured = await measureDevice(this.#shared, signal);
     knowledge.useDevice(measured.learned, measured.profile);
     await this.#weights.refresh();
+    this.#isPrepared = true;
     inBackground(this.#weights.fetchAhead(this.#stop.signal));
-    inBackground(seekProvider(this.#shared, measured, this.#turns));
+    inBackground(seekProvider(this.#shared, measured, this.#turns, this.#stop.signal));
   }
 
   async explain(workload?: Workload): Promise<Explanation> {
@@ -91,52 +97,73 @@ class LiveSession implements Session {
     await this.#weights.fetchAll(options.signal);
   }
 
-  readFile(path: string): Promise<Uint8Array> {
+  async readFile(path: string): Promise<Uint8Array> {
     this.#checkOpen();
-    return this.#shared.device.runner.readFile(path);
+    return this.#shared.device.use((runner) => runner.readFile(path));
   }
 
   async run(options: RunOptions): Promise<RunOutcome> {
     this.#checkOpen();
-    return this.#turns.take(async () => {
+    const { signal } = options;
+    throwIfAborted(signal);
+    const work = async (): Promise<RunOutcome> => {
       this.#checkOpen();
-      throwIfAborted(options.signal);
       return runRequest(this.#shared, options);
-    });
+    };
+    // Whatever a request waits for when the session is closed, its caller waits no longer.
+    return orAborted(this.#turns.take(work, signal), this.#stop.signal, closedError);
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#stop.abort();
-    await this.#shared.link?.close();
-    await this.#shared.device.close();
-    await this.#shared.parts.profiles.close();
+    const { link, device, parts } = this.#shared;
+    link?.close();
+    await device.close();
+    await parts.profiles.close();
+  }
+
+  #endpointIs(state: EndpointState): void {
+    this.#shared.emit({ type: 'endpoint', state });
+    // Weights that could not be fetched without it may come now.
+    if (state === 'up' && this.#isPrepared) inBackground(this.#weights.fetchAhead(this.#stop.signal));
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw new IsthmusError('closed', 'the session was closed');
+    if (this.#closing !== undefined) throw closedError();
   }
 }
 
-function share(parts: SessionParts, options: OpenOptions): Shared {
-  const { manifest, clock, connect } = parts;
-  const emit: Shared['emit'] = (event) => options.onEvent?.(event);
+function closedError(): IsthmusError {
+  return new IsthmusError('closed', 'the session was closed');
+}
+
+interface Hooks {
+  readonly isClosed: () => boolean;
+  readonly onEndpoint: (state: EndpointState) => void;
+}
+
+function share(parts: SessionParts, options: OpenOptions, hooks: Hooks): Shared {
+  const { manifest, clock, connect, startRunner } = parts;
+  const timeout = parts.timeout ?? ((ms: number) => AbortSignal.timeout(ms));
+  const emit: Shared['emit'] = (event) => {
+    if (!hooks.isClosed()) options.onEvent?.(event);
+  };
   const link =
     connect === undefined
       ? undefined
-      : new EndpointLink({
-          connect,
-          clock,
-          model: manifest.name,
-          onState: (state) => emit({ type: 'endpoint', state }),
-        });
+      : new EndpointLink({ connect, clock, timeout, model: manifest.name, onState: hooks.onEndpoint });
   return {
     parts,
     options,
-    device: new DeviceSide(manifest, parts.runner, clock),
+    device: new DeviceSide(manifest, parts.runner, { clock, start: startRunner }),
     knowledge: new Knowledge(manifest, parts.profiles, clock),
     link,
     emit,
+    timeout,
   };
 }

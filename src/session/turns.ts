@@ -1,11 +1,17 @@
 /** One piece of work at a time, in the order in which it was asked for. */
+import { orAborted } from './waiting.ts';
+
 export class Turns {
   /** Resolves when the work under way, and all that waits behind it, is over. */
   #last: Promise<unknown> = Promise.resolve();
   #active = 0;
 
-  take<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#last.then(async () => {
+  /** The signal ends the wait for a turn at once (`aborted`); work that has begun looks at it by itself. */
+  async take<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const before = this.#last;
+    let givenUp: unknown;
+    const mine = before.then(async () => {
+      if (givenUp !== undefined) throw givenUp;
       this.#active += 1;
       try {
         return await work();
@@ -14,12 +20,11 @@ export class Turns {
       }
     });
     this.#last = mine.catch(() => undefined);
+    await orAborted(before, signal).catch((error: unknown) => {
+      givenUp = error;
+      throw error;
+    });
     return mine;
-  }
-
-  /** Resolves when all that was asked for until now is over. */
-  async over(): Promise<void> {
-    await this.#last;
   }
 
   /** Resolves when nothing is under way. */

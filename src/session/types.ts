@@ -99,7 +99,7 @@ export interface RunOptions {
   readonly maxTokens?: number;
   readonly plan?: PlanChoice;
   readonly signal?: AbortSignal;
-  /** Each token as it is known, in order, never twice. */
+  /** Each token as it is known, in order, never twice. What it throws ends the request and is thrown by `run`. */
   readonly onToken?: (token: number) => void;
 }
 

@@ -1,5 +1,5 @@
 /** Waiting, and not waiting, for work. */
-import { isIsthmusError } from '../errors.ts';
+import { IsthmusError, isIsthmusError } from '../errors.ts';
 
 /** Work that no one waits for: its failures show in the state that requests read. */
 export function inBackground(work: Promise<unknown>): void {
@@ -10,4 +10,23 @@ export function inBackground(work: Promise<unknown>): void {
 
 export function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** `work`, or what `reason` makes as soon as the signal fires. The work itself goes on. */
+export function orAborted<T>(
+  work: Promise<T>,
+  signal: AbortSignal | undefined,
+  reason: (signal: AbortSignal) => IsthmusError = aborted,
+): Promise<T> {
+  if (signal === undefined) return work;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(reason(signal));
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+function aborted(signal: AbortSignal): IsthmusError {
+  return new IsthmusError('aborted', 'the work was aborted', { cause: signal.reason });
 }

@@ -1,28 +1,43 @@
 /** Weights on their way to the device: in the background, or because the user asked. */
 import type { Shared } from './parts.ts';
+import { rehearse } from './rehearse.ts';
 import type { Turns } from './turns.ts';
 
 export class Weights {
   readonly #shared: Shared;
   readonly #turns: Turns;
+  #ahead: Promise<void> | undefined;
+  #isBuilt = false;
 
   constructor(shared: Shared, turns: Turns) {
     this.#shared = shared;
     this.#turns = turns;
   }
 
-  /** Fetches all weights file by file, standing back while a request needs the link, then builds. */
+  /**
+   * Fetches all weights file by file, standing back while a request needs the link, then builds. May be
+   * called again whenever there is new hope, e.g. when the endpoint is back.
+   */
   async fetchAhead(signal: AbortSignal): Promise<void> {
-    const { device, options } = this.#shared;
-    if (options.prefetch === false) return;
+    if (this.#shared.options.prefetch === false || this.#isBuilt) return;
+    this.#ahead ??= this.#fetch(signal).finally(() => {
+      this.#ahead = undefined;
+    });
+    await this.#ahead;
+  }
+
+  async #fetch(signal: AbortSignal): Promise<void> {
+    const { device } = this.#shared;
     for (const file of device.files(this.#blocks)) {
       await this.#turns.idle();
       if (signal.aborted) return;
-      await device.runner.fetchFiles([file], { signal });
+      await device.use((runner) => runner.fetchFiles([file], { signal }));
       await this.refresh();
     }
     await this.#turns.idle();
     await device.executor(this.#blocks, { signal });
+    this.#isBuilt = true;
+    await this.#turns.take(() => rehearse(this.#shared, signal), signal);
   }
 
   /** Fetches all weights at once. */
@@ -31,10 +46,12 @@ export class Weights {
     const total = this.#wholeBytes();
     await device.refreshMissing();
     const held = total - device.missingBytes(this.#blocks);
-    await device.runner.fetchFiles(device.files(this.#blocks), {
-      onProgress: (done) => emit({ type: 'weights', done: held + done, total }),
-      ...(signal === undefined ? {} : { signal }),
-    });
+    await device.use((runner) =>
+      runner.fetchFiles(device.files(this.#blocks), {
+        onProgress: (done) => emit({ type: 'weights', done: held + done, total }),
+        ...(signal === undefined ? {} : { signal }),
+      }),
+    );
     await this.refresh();
   }
 
