@@ -9,8 +9,11 @@ import type { Knowledge } from './knowledge.ts';
 import type { Shared } from './parts.ts';
 import type { PlanChoice } from './types.ts';
 
-/** Codecs that cannot change a token in practice; `int8` is opt-in. */
-const DEFAULT_CODECS: readonly Codec[] = ['fp32', 'fp16'];
+/**
+ * What cannot change a token. Half precision can: on an 8-bit model it turned "a cup of coffee" into "a
+ * couple of coffee", so what loses bits is for who asks for it.
+ */
+const DEFAULT_CODECS: readonly Codec[] = ['fp32'];
 
 export function planningInput(
   shared: Shared,

@@ -22,7 +22,7 @@ export interface SessionOptions {
    * `local` alone: what the user did not allow to leave the device does not leave it.
    */
   readonly fallback?: boolean;
-  /** Codecs that the planner may use. Default `['fp32', 'fp16']`; `int8` can change a token. */
+  /** Codecs that the planner may use. Default `['fp32']`: `fp16` and `int8` send less but can change a token. */
   readonly codecs?: readonly Codec[];
   /** `auto` (default) measures those that exist and keeps the fastest. */
   readonly provider?: 'auto' | Exclude<ExecutionProvider, 'cpu'>;
