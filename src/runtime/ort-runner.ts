@@ -79,12 +79,24 @@ export class OrtRunner implements SpanRunner {
     const key = segmentKey(segment);
     let loading = this.#segments.get(key);
     if (loading === undefined) {
-      loading = this.#build(segment, options);
-      this.#segments.set(key, loading);
+      const mine = this.#build(segment, options);
+      loading = mine;
+      this.#segments.set(key, mine);
       // A failed load may be tried again; an unhandled copy of the failure must not end the process.
-      loading.catch(() => this.#segments.delete(key));
+      mine.catch(() => {
+        if (this.#segments.get(key) === mine) this.#segments.delete(key);
+      });
     }
-    await loading;
+    try {
+      await loading;
+    } catch (error) {
+      this.#checkOpen();
+      throwIfAborted(options.signal);
+      // Whoever began the load gave it up; those who joined it have not.
+      if (isIsthmusError(error) && error.code === 'aborted') return this.load(segment, options);
+      throw error;
+    }
+    this.#checkOpen();
     throwIfAborted(options.signal);
   }
 
@@ -92,8 +104,9 @@ export class OrtRunner implements SpanRunner {
     const key = segmentKey(segment);
     const loading = this.#segments.get(key);
     this.#segments.delete(key);
-    if (loading === undefined) return;
-    for (const phase of (await loading).values()) await phase.session?.release();
+    // One that failed has freed what it had, and told whoever asked for it.
+    const phases = await loading?.catch(() => undefined);
+    for (const phase of phases?.values() ?? []) await phase.session?.release();
   }
 
   async openState(): Promise<StateId> {
@@ -129,6 +142,7 @@ export class OrtRunner implements SpanRunner {
     }
     const started = this.#options.clock.now();
     const results = await this.#runSession(phase.session, feeds, [...new Set(fetches)]);
+    this.#checkOpen();
     const ms = this.#options.clock.now() - started;
     for (const entry of phase.writes) this.#keep(state, entry, results[entry.output]);
     const outputs: Record<string, Tensor> = {};
@@ -234,6 +248,8 @@ export class OrtRunner implements SpanRunner {
     try {
       return await session.run(feeds, [...fetches]);
     } catch (error) {
+      // A session that is released under a run fails it in words of its own.
+      this.#checkOpen();
       throw runFailure(`the runtime failed on '${this.provider}'`, error);
     }
   }
