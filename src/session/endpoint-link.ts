@@ -81,8 +81,7 @@ export class EndpointLink {
       send: (step, stepEncode) => exchanged.send(step, stepEncode),
       traffic: () => exchanged.traffic,
       cancel: () => {
-        exchanged.forget();
-        if (queue.isOver) return;
+        if (!exchanged.forget() || queue.isOver) return;
         try {
           exchanged.send({ type: 'cancel', id });
         } catch {

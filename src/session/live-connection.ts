@@ -11,8 +11,8 @@ export interface Exchanged {
   readonly queue: MessageQueue;
   readonly traffic: Traffic;
   send(message: ClientMessage, options?: EncodeOptions): void;
-  /** Nothing more is expected. */
-  forget(): void;
+  /** Nothing more is expected. False when that was said before, or the connection is gone. */
+  forget(): boolean;
 }
 
 interface Entry {
@@ -73,8 +73,8 @@ export class LiveConnection {
         entry.traffic = sum(entry.traffic, { framesUp: 1, bytesUp: frame.byteLength });
       },
       forget: () => {
-        this.#entries.delete(id);
         entry.queue.dispose();
+        return this.#entries.delete(id);
       },
     };
   }
