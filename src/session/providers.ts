@@ -108,6 +108,7 @@ export async function tryRival(
     tools.manifest,
     workload,
   );
+  tools.onEvent({ type: 'provider', provider: choice.provider, reason: choice.reason });
   if (choice.provider === rival.provider && measured !== undefined) {
     return { runner: await starting, measured };
   }
