@@ -33,7 +33,13 @@ async function load(session: Session): Promise<TokenDecoder> {
   const json = await read(tokenizer.tokenizer);
   try {
     const inner = new Tokenizer(json, config);
-    return { decode: (tokens) => withoutPartial(inner.decode([...tokens], { skip_special_tokens: true })) };
+    return {
+      decode: (tokens) => {
+        // The tokenizer throws on an empty list, and a piece of noise may well have no words.
+        if (tokens.length === 0) return '';
+        return withoutPartial(inner.decode([...tokens], { skip_special_tokens: true }));
+      },
+    };
   } catch (error) {
     throw new IsthmusError('bad-package', 'the tokenizer of the package cannot be read', { cause: error });
   }
