@@ -12,6 +12,12 @@ import { orAborted } from './waiting.ts';
 /** Ms to wait for a pong. Slow links answer within seconds; a dead one must not hold a probe for ever. */
 const PING_TIMEOUT_MS = 5_000;
 
+/**
+ * Ms of silence in a request after which the endpoint is asked whether it is there. A link can die without
+ * a word (a phone that leaves its network), and the socket would then wait for minutes.
+ */
+const SILENCE_MS = 5_000;
+
 /** Ms from an open connection to its first message, which costs the endpoint nothing to send. */
 const HELLO_TIMEOUT_MS = 5_000;
 
@@ -77,7 +83,7 @@ export class EndpointLink {
     }
     return {
       id,
-      next: () => queue.next(),
+      next: () => this.#heard(live, queue.next()),
       send: (step, stepEncode) => exchanged.send(step, stepEncode),
       traffic: () => exchanged.traffic,
       cancel: () => {
@@ -93,7 +99,10 @@ export class EndpointLink {
 
   /** Round trip of a ping with padding, in ms. Throws `endpoint-lost`. */
   async ping(replyBytes: number, padding: Uint8Array): Promise<number> {
-    const live = await this.#live();
+    return this.#ping(await this.#live(), replyBytes, padding);
+  }
+
+  async #ping(live: LiveConnection, replyBytes: number, padding: Uint8Array): Promise<number> {
     const id = this.#newId();
     const exchanged = live.open(id, this.#options.timeout(PING_TIMEOUT_MS));
     const started = this.#options.clock.now();
@@ -103,6 +112,20 @@ export class EndpointLink {
       return this.#options.clock.now() - started;
     } finally {
       exchanged.forget();
+    }
+  }
+
+  /** Waits for a message; while none comes, makes sure that someone is there to send one. */
+  async #heard(live: LiveConnection, message: Promise<ServerMessage>): Promise<ServerMessage> {
+    for (;;) {
+      const silence = new IsthmusError('endpoint-lost', 'the endpoint fell silent');
+      try {
+        return await orAborted(message, this.#options.timeout(SILENCE_MS), () => silence);
+      } catch (error) {
+        if (error !== silence) throw error;
+      }
+      // The message is awaited again above, and fails with the connection.
+      await this.#ping(live, 0, new Uint8Array(0)).catch(() => live.close(silence));
     }
   }
 

@@ -106,6 +106,34 @@ describe('the first words', () => {
 });
 
 describe('a request', () => {
+  it('whose endpoint falls silent asks, and is lost when there is no answer', async () => {
+    const { link, heard, timeouts, states } = scripted();
+    const request = await start(link);
+    const waiting = rejection(request.next());
+    await turn();
+    timeouts.at(-1)?.abort(late());
+    await turn();
+    expect(heard.at(-1)).toMatchObject({ type: 'ping' });
+    timeouts.at(-1)?.abort(late());
+    expect(await waiting).toMatchObject({ code: 'endpoint-lost' });
+    await turn();
+    expect(states).toEqual(['up', 'down']);
+  });
+
+  it('waits on while the endpoint answers that it is there', async () => {
+    const { link, heard, timeouts, say } = scripted();
+    const request = await start(link);
+    const waiting = request.next();
+    await turn();
+    timeouts.at(-1)?.abort(late());
+    await turn();
+    const asked = heard.at(-1);
+    say({ type: 'pong', id: asked?.type === 'ping' ? asked.id : 0, padding: new Uint8Array(0) });
+    await turn();
+    say({ type: 'tokens', id: request.id, step: 0, tokens: [7], timing: TIMING });
+    expect(await waiting).toMatchObject({ tokens: [7] });
+  });
+
   it('counts its own frames and no one else’s', async () => {
     const { link, say, heard } = scripted();
     const request = await start(link);
