@@ -4,8 +4,7 @@ import { IsthmusError, isIsthmusError } from '../errors.ts';
 import type { EndpointState } from '../planner/types.ts';
 import type { EncodeOptions } from '../protocol/frame.ts';
 import type { ClientMessage, ServerMessage, StartMessage } from '../protocol/messages.ts';
-import type { Traffic } from '../transport/counting.ts';
-import type { Connect } from '../transport/transport.ts';
+import type { Connect, Traffic } from '../transport/transport.ts';
 import { LiveConnection } from './live-connection.ts';
 import { orAborted } from './waiting.ts';
 

@@ -16,7 +16,7 @@ import type {
 } from '../protocol/messages.ts';
 import type { SpanExecution, SpanExecutor } from '../runtime/executor.ts';
 import type { GenerateOptions, GenerateRequest, GenerateResult } from '../runtime/runner.ts';
-import type { Traffic } from '../transport/counting.ts';
+import type { Traffic } from '../transport/transport.ts';
 import type { EndpointLink, EndpointRequest } from './endpoint-link.ts';
 
 export interface Work {

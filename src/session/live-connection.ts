@@ -2,8 +2,7 @@
 import { type ErrorCode, fromWireError, IsthmusError, toIsthmusError, type WireError } from '../errors.ts';
 import { decodeServerMessage, type EncodeOptions, encodeClientMessage } from '../protocol/frame.ts';
 import { type ClientMessage, PROTOCOL_VERSION, type ServerMessage } from '../protocol/messages.ts';
-import type { Traffic } from '../transport/counting.ts';
-import type { FrameConnection } from '../transport/transport.ts';
+import type { FrameConnection, Traffic } from '../transport/transport.ts';
 import { MessageQueue } from './message-queue.ts';
 
 /** One exchange under an id of its own. */

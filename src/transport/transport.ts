@@ -19,3 +19,11 @@ export interface ConnectOptions {
 
 /** Opens a connection; rejects with `endpoint-lost`. */
 export type Connect = (options?: ConnectOptions) => Promise<FrameConnection>;
+
+/** What passed, as counted at the connection: frames and their bytes, headers included. */
+export interface Traffic {
+  readonly framesUp: number;
+  readonly bytesUp: number;
+  readonly framesDown: number;
+  readonly bytesDown: number;
+}
