@@ -73,13 +73,20 @@ export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === 'string' && Object.hasOwn(ERROR_CODES, value);
 }
 
+/** Anything can be thrown, also what cannot be turned into text. */
+function textOf(value: unknown): string {
+  return typeof value === 'object' && value !== null
+    ? 'something that is no error was thrown'
+    : String(value);
+}
+
 /** Anything thrown, as one of ours: unknown failures get `fallback`, aborts get `aborted`. */
 export function toIsthmusError(value: unknown, fallback: ErrorCode = 'internal'): IsthmusError {
   if (isIsthmusError(value)) return value;
   if (value instanceof Error && value.name === 'AbortError') {
     return new IsthmusError('aborted', value.message, { cause: value });
   }
-  const message = value instanceof Error ? value.message : String(value);
+  const message = value instanceof Error ? value.message : textOf(value);
   return new IsthmusError(fallback, message, { cause: value });
 }
 

@@ -51,7 +51,9 @@ export function elementCount(dims: readonly number[]): number {
   let count = 1;
   for (const dim of dims) {
     if (!Number.isSafeInteger(dim) || dim < 0) {
-      throw new IsthmusError('bad-tensor', `${String(dim)} is not a dimension`, { details: { dims } });
+      // Read off a wire it may be anything, also an object that cannot be turned into text.
+      const shown = typeof dim === 'number' ? String(dim) : `a ${typeof dim}`;
+      throw new IsthmusError('bad-tensor', `${shown} is not a dimension`, { details: { dims } });
     }
     count *= dim;
   }
