@@ -14,7 +14,7 @@ const CALIBRATION_ROWS = [24, 96] as const;
 const RUNS = 3;
 
 /** Ms for all of it; a device that is slower than this has shown what there is to know. */
-export const CALIBRATION_BUDGET_MS = 700;
+export const CALIBRATION_BUDGET_MS = 400;
 
 export interface CalibrateOptions {
   readonly clock: Clock;

@@ -45,7 +45,9 @@ export async function transcribe(
     throwIfAborted(options.signal);
     if (isSilent(piece)) continue;
     const mine: number[] = [];
-    const say = (): void => options.onText?.(joined([...texts, decoder.decode(mine)]));
+    const { onText } = options;
+    // Text is made only for who reads it along the way.
+    const say = (): void => onText?.(joined([...texts, decoder.decode(mine)]));
     const { report } = await session.run({
       inputs: pieceInput(stage, piece, input),
       maxTokens: Math.max(1, Math.ceil((piece.length / input.sampleRate) * input.maxTokensPerSecond)),

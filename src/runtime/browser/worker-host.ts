@@ -6,7 +6,7 @@ import type { BlobStore } from '../../storage/blob-store.ts';
 import { openBrowserStore } from '../../storage/browser/blob-store.ts';
 import { generate } from '../generate.ts';
 import type { SpanRunner } from '../runner.ts';
-import { createWebRunner } from './ort-web.ts';
+import { createWebRunner, startRuntime } from './ort-web.ts';
 import { type Opened, type OpenRequest, outcome, type Progress, type WorkerApi } from './worker-api.ts';
 
 /** Progress crosses to the page; oftener than this it would only cost frames. */
@@ -31,17 +31,18 @@ export function createWorkerHost(): WorkerApi {
   };
 
   const open = async (request: OpenRequest, signal: AbortSignal): Promise<Opened> => {
-    store = await openBrowserStore();
-    loaded = await loadPackage(request.packageUrl, { store, signal });
-    const { manifest, source, fromCache } = loaded;
     const { provider, threads, wasmPaths } = request;
-    runner = await createWebRunner({
-      manifest,
-      source,
-      provider,
-      threads,
-      ...(wasmPaths === undefined ? {} : { wasmPaths }),
-    });
+    // Compiling the runtime takes longest on a cold start: it goes on while the manifest is fetched.
+    const starting = startRuntime({ provider, threads, ...(wasmPaths === undefined ? {} : { wasmPaths }) });
+    const [started] = await Promise.all([
+      starting,
+      (async () => {
+        store = await openBrowserStore();
+        loaded = await loadPackage(request.packageUrl, { store, signal });
+      })(),
+    ]);
+    const { manifest, source, fromCache } = pack();
+    runner = createWebRunner(started, { manifest, source });
     return { manifest, fromCache, threads: runner.threads };
   };
 
