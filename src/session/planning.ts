@@ -10,8 +10,8 @@ import type { Shared } from './parts.ts';
 import type { PlanChoice } from './types.ts';
 
 /**
- * What cannot change a token. Half precision can: on an 8-bit model it turned "a cup of coffee" into "a
- * couple of coffee", so what loses bits is for who asks for it.
+ * What loses no bit. Half precision can change a token: cuts in the middle of an 8-bit decoder lost a whole
+ * sentence to it, so it is for who asks for it.
  */
 const DEFAULT_CODECS: readonly Codec[] = ['fp32'];
 
