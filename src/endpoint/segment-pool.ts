@@ -1,6 +1,7 @@
 /** Which segments of a runner have sessions, within a bound: the one that lay idle longest goes first. */
 import type { Segment } from '../core/span.ts';
 import { IsthmusError } from '../errors.ts';
+import { segmentKey } from '../runtime/segment-key.ts';
 
 export interface SegmentLoader {
   load(segment: Segment): Promise<void>;
@@ -12,10 +13,6 @@ interface Entry {
   readonly loading: Promise<void>;
   /** Requests that use it now; such a segment is never unloaded. */
   users: number;
-}
-
-function keyOf({ stage, from, to }: Segment): string {
-  return `${stage}:${from}-${to}`;
 }
 
 export class SegmentPool {
@@ -59,7 +56,7 @@ export class SegmentPool {
   }
 
   #take(segment: Segment): Entry {
-    const key = keyOf(segment);
+    const key = segmentKey(segment);
     const held = this.#entries.get(key);
     if (held !== undefined) {
       held.users += 1;

@@ -135,7 +135,7 @@ async function streamTokens(
   for (;;) {
     const message = await nextMessage(request, known, work);
     if (message === undefined) return undefined;
-    exchange.received(message.type === 'tokens' || message.type === 'output' ? message : undefined, request);
+    exchange.received(message.type === 'tokens' || message.type === 'output' ? message : undefined);
     if (message.type === 'done') return message;
     if (message.type !== 'tokens') continue;
     for (const token of newTokens(message, known)) {
@@ -156,7 +156,7 @@ async function stepTokens(
   for (let step = 0; ; step += 1) {
     const message = await nextMessage(request, Math.max(step, work.prefix.length), work);
     if (message === undefined) return undefined;
-    exchange.received(message.type === 'tokens' ? message : undefined, request);
+    exchange.received(message.type === 'tokens' ? message : undefined);
     if (message.type === 'done') return message;
     if (message.type !== 'tokens')
       throw new IsthmusError('bad-frame', `expected tokens, got '${message.type}'`);
@@ -227,7 +227,7 @@ class Exchange {
     this.#sentAt = this.#clock.now();
   }
 
-  received(message: TokensMessage | OutputMessage | undefined, _request: EndpointRequest): void {
+  received(message: TokensMessage | OutputMessage | undefined): void {
     if (message?.type === 'output') {
       this.outputs = { ...message.tensors.once, ...message.tensors.step };
     }

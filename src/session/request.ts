@@ -92,7 +92,7 @@ class Request {
     const executed = await this.#execute(plan);
     if (this.#thrown !== undefined) throw this.#thrown.error;
     const totalMs = clock.now() - this.#started;
-    await this.#learn(plan, executed);
+    await this.#learn(executed);
     const report = reportOf({
       plan,
       reason,
@@ -138,7 +138,7 @@ class Request {
     }
   }
 
-  async #learn(plan: PricedPlan, executed: Executed): Promise<void> {
+  async #learn(executed: Executed): Promise<void> {
     const { parts, knowledge } = this.#shared;
     const tokens = this.#tokens.length;
     const done = { units: this.#workload.units, tokens };
@@ -146,7 +146,7 @@ class Request {
     if (executed.endpoint !== undefined) {
       knowledge.observeEndpoint(executed.endpoint, Math.max(1, executed.roundTrips), done);
     }
-    if (plan.cut >= 0 && hasLoop(parts.manifest)) knowledge.observeTokens(tokens, this.#maxTokens);
+    if (hasLoop(parts.manifest)) knowledge.observeTokens(tokens, this.#maxTokens);
   }
 
   /** Brings what the choice rests on up to date: weights that arrived, an endpoint that may be back. */
