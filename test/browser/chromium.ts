@@ -44,9 +44,12 @@ export async function launchChromium(flags: readonly string[] = []): Promise<Bro
   return chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
 }
 
-/** Builds the test page against `dist` and returns its folder. */
-export async function buildTestPage(): Promise<string> {
-  const outDir = join(root, '.cache/test-page');
+/**
+ * Builds the test page against `dist` and returns its folder. `caller` names the folder: test files run
+ * beside one another, and a build into one that is being served would empty it under the page's feet.
+ */
+export async function buildTestPage(caller: string): Promise<string> {
+  const outDir = join(root, '.cache/test-pages', caller);
   await build({
     configFile: join(root, 'vite.config.ts'),
     root: join(root, 'test/browser/page'),

@@ -33,7 +33,7 @@ describe.skipIf(chromium === undefined)('execution providers in Chromium', () =>
   let samples: Float32Array;
 
   beforeAll(async () => {
-    staticDir = await buildTestPage();
+    staticDir = await buildTestPage('providers');
     endpoint = await startEndpoint([await importedPackage(MODEL)], { staticDir });
     samples = await utterance();
   });

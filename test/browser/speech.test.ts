@@ -34,7 +34,7 @@ describe.skipIf(whyNot !== undefined)(
 
     beforeAll(async () => {
       folder = await importedPackage(MODEL);
-      staticDir = await buildTestPage();
+      staticDir = await buildTestPage('speech');
       endpoint = await startEndpoint([folder], { staticDir });
       const manifest = parseManifest(await readFile(`${folder}/manifest.json`));
       cuts = manifest.cuts.map(({ cut }) => cut);
