@@ -90,6 +90,15 @@ function checkLoop(manifest: Manifest, stage: LoopStage, previous: Stage | undef
     }
     if (inputs.has(state.input)) fail(`${at}.input`, 'is named twice');
     inputs.add(state.input);
+    if (state.growth === 'replace') return;
+    if (state.origin === 'init') fail(`${at}.growth`, 'is not replace, and the entry is filled once');
+    if (state.axis === undefined || state.axis >= state.dims.length)
+      fail(`${at}.axis`, 'is not an axis of it');
+  });
+  stage.feeds.forEach(({ input }, index) => {
+    const at = `${path}.feeds[${index}].input`;
+    if (inputs.has(input) || input === stage.tokenInput.name) fail(at, 'is named twice');
+    inputs.add(input);
   });
 }
 

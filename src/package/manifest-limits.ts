@@ -33,3 +33,9 @@ export const MAX_NOTE_LENGTH = 4096;
 
 /** Chat models list a handful of tokens that end an answer. */
 export const MAX_EOS_TOKENS = 1024;
+
+/** Published chat templates reach some 30,000 characters, those with tools. */
+export const MAX_TEMPLATE_LENGTH = 2 ** 18;
+
+/** Special tokens that a template may name: begin, end, padding and some of the model's own. */
+export const MAX_SPECIAL_TOKENS = 1024;

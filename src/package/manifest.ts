@@ -3,12 +3,13 @@
  * weight shards named by their SHA-256, and tokenizer files. Nothing here is specific to a model:
  * every name, count and size is read from the imported graphs.
  */
+import type { Sampling } from '../core/sampling.ts';
 import type { Phase } from '../core/span.ts';
 import type { DType } from '../core/tensor.ts';
 
 export const MANIFEST_FILE = 'manifest.json';
 export const MANIFEST_FORMAT = 'isthmus-package';
-export const MANIFEST_VERSION = 1;
+export const MANIFEST_VERSION = 2;
 
 /** Bytes (or rows) as a measured affine function of a phase's extent: `base + perUnit * units`. */
 export interface Affine {
@@ -50,6 +51,34 @@ export interface StateEntry {
   readonly dims: readonly (number | null)[];
   /** Block that holds it (global index). */
   readonly block: number;
+  /**
+   * How a step changes it. `append`: the output is the input with rows added along `axis`. `shared`: the
+   * same, and the graph may write in place when input and output are one buffer with room to spare along
+   * `axis` (GroupQueryAttention). `replace`: wholly new each step (convolution or recurrent state), so
+   * it cannot be cut back to an earlier position. `init` entries are `replace`.
+   */
+  readonly growth: 'append' | 'shared' | 'replace';
+  /** Axis of the positions, for `append` and `shared`. */
+  readonly axis?: number;
+}
+
+/**
+ * An input of a step graph that follows from where the rows stand, with `past` positions before them and
+ * `rows` of them. Each side makes it; it never crosses.
+ *
+ * `positions`: past .. past+rows-1, `[1, rows]` (or `[rows]`). `mask`: ones, `[1, past+rows]`.
+ * `past`, `total` (past+rows) and `last` (past+rows-1): that number, in whatever rank is declared.
+ * `picked`: indices of the rows whose scores are wanted, `[picked]`. `picked-count`: how many of the
+ * last rows' scores are wanted, a number.
+ */
+export type FeedKind = 'positions' | 'mask' | 'past' | 'total' | 'last' | 'picked' | 'picked-count';
+
+export interface StepFeed {
+  readonly input: string;
+  readonly kind: FeedKind;
+  readonly dtype: DType;
+  /** Number of axes of the input. */
+  readonly rank: number;
 }
 
 export interface GraphInput {
@@ -86,6 +115,8 @@ export interface LoopStage {
   /** Inputs of the init graph (or of each step) that come from the previous stage's outputs. */
   readonly context: readonly { readonly input: string; readonly output: string }[];
   readonly states: readonly StateEntry[];
+  /** Inputs that each side makes from the position; empty for models that need none. */
+  readonly feeds: readonly StepFeed[];
   readonly vocabulary: number;
 }
 
@@ -112,7 +143,8 @@ export interface Cut {
 }
 
 export interface Generation {
-  readonly bosToken: number;
+  /** Token that every text begins with; absent where the tokenizer says (or there is none). */
+  readonly bosToken?: number;
   readonly eosTokens: readonly number[];
   /** Hard stop for one request. */
   readonly maxTokens: number;
@@ -123,6 +155,20 @@ export interface AudioInput {
   readonly sampleRate: number;
   /** At most this many tokens per second of audio, which stops runaway repetition. */
   readonly maxTokensPerSecond: number;
+}
+
+/** What a language model brings beside its graph. */
+export interface TextModel {
+  /** Positions that the model was made for; prompt and answer together. */
+  readonly contextLength: number;
+  /** Jinja template that turns messages into a prompt; absent for models that only continue text. */
+  readonly chatTemplate?: string;
+  /** Text of special tokens that templates name, e.g. `bos_token`. */
+  readonly specialTokens: Readonly<Record<string, string>>;
+  /** Put `bosToken` before a prompt whose text does not begin with it. */
+  readonly addBos: boolean;
+  /** Sampling that the model's makers recommend. */
+  readonly sampling?: Partial<Omit<Sampling, 'seed'>>;
 }
 
 export interface Manifest {
@@ -138,6 +184,7 @@ export interface Manifest {
   readonly tokenizer?: { readonly tokenizer: string; readonly config?: string };
   readonly generation?: Generation;
   readonly audio?: AudioInput;
+  readonly text?: TextModel;
   /** Remarks of the importer for a person, e.g. why there is only one block. */
   readonly notes: readonly string[];
 }

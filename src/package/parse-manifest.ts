@@ -14,6 +14,7 @@ import {
   type Crossing,
   type CrossingTensor,
   type Cut,
+  type FeedKind,
   type Generation,
   type GraphInput,
   MANIFEST_FORMAT,
@@ -22,6 +23,7 @@ import {
   type PackageFile,
   type Stage,
   type StateEntry,
+  type StepFeed,
 } from './manifest.ts';
 import {
   MAX_BLOCKS,
@@ -36,8 +38,19 @@ import {
   MAX_STAGES,
   MAX_TENSORS,
 } from './manifest-limits.ts';
+import { readText } from './parse-text.ts';
 
 const DTYPES = Object.keys(DTYPE_BYTES) as DType[];
+const GROWTHS: readonly StateEntry['growth'][] = ['append', 'shared', 'replace'];
+const FEED_KINDS: readonly FeedKind[] = [
+  'positions',
+  'mask',
+  'past',
+  'total',
+  'last',
+  'picked',
+  'picked-count',
+];
 const SHA256_HEX = /^[0-9a-f]{64}$/;
 
 /**
@@ -55,6 +68,7 @@ export function parseManifest(json: unknown): Manifest {
   const tokenizer = root.optional('tokenizer');
   const generation = root.optional('generation');
   const audio = root.optional('audio');
+  const text = root.optional('text');
   const manifest: Manifest = {
     format: MANIFEST_FORMAT,
     version: MANIFEST_VERSION,
@@ -69,6 +83,7 @@ export function parseManifest(json: unknown): Manifest {
     ...(tokenizer && { tokenizer: readTokenizer(tokenizer) }),
     ...(generation && { generation: readGeneration(generation) }),
     ...(audio && { audio: readAudio(audio) }),
+    ...(text && { text: readText(text) }),
     notes: root
       .field('notes')
       .items('notes', MAX_NOTES)
@@ -148,11 +163,13 @@ function readStage(reader: JsonReader): Stage {
       .items('tensors', MAX_TENSORS)
       .map((entry) => ({ input: nameOf(entry.field('input')), output: nameOf(entry.field('output')) })),
     states: reader.field('states').items('tensors', MAX_TENSORS).map(readState),
+    feeds: reader.field('feeds').items('tensors', MAX_TENSORS).map(readFeed),
     vocabulary: reader.field('vocabulary').integer(1),
   };
 }
 
 function readState(reader: JsonReader): StateEntry {
+  const axis = reader.optional('axis');
   return {
     input: nameOf(reader.field('input')),
     output: nameOf(reader.field('output')),
@@ -160,6 +177,17 @@ function readState(reader: JsonReader): StateEntry {
     dtype: reader.field('dtype').oneOf(DTYPES),
     dims: dims(reader.field('dims')),
     block: reader.field('block').integer(0, MAX_BLOCKS),
+    growth: reader.field('growth').oneOf(GROWTHS),
+    ...(axis && { axis: axis.integer(0, MAX_RANK - 1) }),
+  };
+}
+
+function readFeed(reader: JsonReader): StepFeed {
+  return {
+    input: nameOf(reader.field('input')),
+    kind: reader.field('kind').oneOf(FEED_KINDS),
+    dtype: reader.field('dtype').oneOf(DTYPES),
+    rank: reader.field('rank').integer(0, MAX_RANK),
   };
 }
 
@@ -215,8 +243,9 @@ function readTokenizer(reader: JsonReader): NonNullable<Manifest['tokenizer']> {
 }
 
 function readGeneration(reader: JsonReader): Generation {
+  const bos = reader.optional('bosToken');
   return {
-    bosToken: reader.field('bosToken').integer(0),
+    ...(bos && { bosToken: bos.integer(0) }),
     eosTokens: reader
       .field('eosTokens')
       .items('tokens', MAX_EOS_TOKENS)

@@ -49,6 +49,7 @@ function state(block: number, origin: 'init' | 'step'): StateEntry {
     dtype: 'float32',
     dims: [1, 2, null, 4],
     block,
+    ...(origin === 'step' ? { growth: 'append', axis: 2 } : { growth: 'replace' }),
   };
 }
 
@@ -58,7 +59,7 @@ export function sampleManifest(files = sampleFiles()): Manifest {
   const step = { sent: [hidden('residual')], recomputed: [] };
   return {
     format: 'isthmus-package',
-    version: 1,
+    version: 2,
     name: 'sample',
     stages: [
       {
@@ -82,6 +83,7 @@ export function sampleManifest(files = sampleFiles()): Manifest {
         logits: 'logits',
         context: [{ input: 'encoder_states', output: 'context' }],
         states: [state(2, 'init'), state(2, 'step'), state(3, 'step'), state(4, 'step')],
+        feeds: [],
         vocabulary: 100,
       },
     ],

@@ -96,6 +96,7 @@ export async function loopStage(
       tokenInput: graphInput(loop.tokens),
       logits: loop.logits.name,
       context: links,
+      feeds: [],
       vocabulary,
     },
     notes: found.length === 0 ? ['no legal cut was found in the decoder: it is one block'] : [],
@@ -181,14 +182,21 @@ function stateEntries(
 ): StateEntry[] {
   const entry =
     (origin: StateEntry['origin']) =>
-    (pair: StatePair): StateEntry => ({
-      input: pair.input.name,
-      output: pair.output.name,
-      origin,
-      dtype: inputDtype(pair.input),
-      dims: stateDims(pair, measuredDims(pair)),
-      block: blockOf(homes.get(pair.input.name) ?? 0),
-    });
+    (pair: StatePair): StateEntry => {
+      const dims = stateDims(pair, measuredDims(pair));
+      const axis = dims.indexOf(null);
+      const grows = origin === 'step' && axis >= 0;
+      return {
+        input: pair.input.name,
+        output: pair.output.name,
+        origin,
+        dtype: inputDtype(pair.input),
+        dims,
+        block: blockOf(homes.get(pair.input.name) ?? 0),
+        growth: grows ? 'append' : 'replace',
+        ...(grows ? { axis } : {}),
+      };
+    };
   return [...loop.stepStates.map(entry('step')), ...loop.initStates.map(entry('init'))];
 }
 

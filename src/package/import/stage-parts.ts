@@ -15,6 +15,6 @@ export interface StageParts {
   readonly outputs: readonly GraphInput[];
   readonly describe:
     | Pick<OnceStage, 'kind' | 'extent' | 'rows'>
-    | Pick<LoopStage, 'kind' | 'tokenInput' | 'logits' | 'context' | 'vocabulary'>;
+    | Pick<LoopStage, 'kind' | 'tokenInput' | 'feeds' | 'logits' | 'context' | 'vocabulary'>;
   readonly notes: readonly string[];
 }

@@ -1,0 +1,102 @@
+/**
+ * What is said about a lane: the state of one text on the endpoint, kept between calls. `open` makes it
+ * under an id that is unique on the connection; calls on it are answered in order, each under its own
+ * `call` number; `cancel` (see `messages.ts`) frees it. An `error` with the id ends the lane too.
+ */
+import type { Sampling } from '../core/sampling.ts';
+import type { Codec, PhaseTensors, Span } from '../core/span.ts';
+import type { EndpointTiming } from './messages.ts';
+
+export interface OpenLaneMessage {
+  readonly type: 'open';
+  readonly id: number;
+  readonly model: string;
+  /** Of tensors in both directions. */
+  readonly codec: Codec;
+}
+
+/** Rows through a span; see `ForwardRequest` of the runtime. */
+export interface ForwardMessage {
+  readonly type: 'forward';
+  readonly id: number;
+  readonly call: number;
+  readonly span: Span;
+  readonly position: number;
+  readonly rows: number;
+  readonly want: 'nothing' | 'crossing' | 'pick';
+  /** For a span that begins the loop; else empty, and `tensors` has the `step` phase. */
+  readonly tokens: readonly number[];
+  readonly tensors: PhaseTensors;
+  /** For `want: pick`. */
+  readonly sampling?: Sampling;
+  readonly answer: readonly number[];
+  readonly drafts: readonly number[];
+}
+
+/** The whole loop there: answered by `tokens` (whose `step` counts from 0 in this call), then `looped`. */
+export interface LoopMessage {
+  readonly type: 'loop';
+  readonly id: number;
+  readonly call: number;
+  readonly position: number;
+  readonly tokens: readonly number[];
+  readonly sampling: Sampling;
+  readonly answer: readonly number[];
+  readonly endTokens: readonly number[];
+  readonly maxTokens: number;
+}
+
+/** Ends the loop under way at its next token; its `looped` still comes, and the lane stays. */
+export interface HaltMessage {
+  readonly type: 'halt';
+  readonly id: number;
+}
+
+export interface ReadStateMessage {
+  readonly type: 'read-state';
+  readonly id: number;
+  readonly call: number;
+  readonly span: Span;
+  /** Positions `[from, to)`. */
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface WriteStateMessage {
+  readonly type: 'write-state';
+  readonly id: number;
+  readonly call: number;
+  readonly span: Span;
+  readonly from: number;
+  /** State under the names of the step graph's inputs, in the phase `step`; always written as it is. */
+  readonly tensors: PhaseTensors;
+}
+
+export type LaneClientMessage =
+  | OpenLaneMessage
+  | ForwardMessage
+  | LoopMessage
+  | HaltMessage
+  | ReadStateMessage
+  | WriteStateMessage;
+
+/** Answers `forward`, `read-state` and `write-state`. */
+export interface ForwardedMessage {
+  readonly type: 'forwarded';
+  readonly id: number;
+  readonly call: number;
+  readonly tokens: readonly number[];
+  readonly tensors: PhaseTensors;
+  readonly timing: EndpointTiming;
+}
+
+export interface LoopedMessage {
+  readonly type: 'looped';
+  readonly id: number;
+  readonly call: number;
+  readonly reason: 'end' | 'max-tokens' | 'stopped';
+  readonly endToken?: number;
+  readonly timing: EndpointTiming;
+}
+
+export type LaneServerMessage = ForwardedMessage | LoopedMessage;
