@@ -58,7 +58,7 @@ describe('parseManifest', () => {
 
   it('says to import again when the version is another one', () => {
     expect(() => parseManifest(edited('version', 3))).toThrow(/import the model again/);
-    expect(refusal(edited('version', 2))).toEqual({ code: 'bad-package', path: '$.version' });
+    expect(refusal(edited('version', 3))).toEqual({ code: 'bad-package', path: '$.version' });
   });
 
   it.each<readonly [string, string, string, unknown]>([
