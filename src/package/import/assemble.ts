@@ -5,7 +5,16 @@ import { IsthmusError } from '../../errors.ts';
 import { composeSegment } from '../../graph/compose.ts';
 import { toModelGraph } from '../../graph/model-graph.ts';
 import { writeModel } from '../../graph/onnx-write.ts';
-import type { AudioInput, Block, Cut, Generation, Manifest, PackageFile, Stage } from '../manifest.ts';
+import type {
+  AudioInput,
+  Block,
+  Cut,
+  Generation,
+  Manifest,
+  PackageFile,
+  Stage,
+  TextModel,
+} from '../manifest.ts';
 import { MANIFEST_FORMAT, MANIFEST_VERSION } from '../manifest.ts';
 import { phasesOf, segmentPhase, statesOf } from '../segments.ts';
 import type { Prober } from './prober.ts';
@@ -16,6 +25,7 @@ export interface ImportOptions {
   readonly name: string;
   readonly generation?: Generation;
   readonly audio?: AudioInput;
+  readonly text?: TextModel;
   /** Further files by path, e.g. the tokenizer. */
   readonly files?: Readonly<Record<string, Uint8Array>>;
   readonly tokenizer?: { readonly tokenizer: string; readonly config?: string };
@@ -117,6 +127,7 @@ function draftManifest(
     ...(options.tokenizer === undefined ? {} : { tokenizer: options.tokenizer }),
     ...(options.generation === undefined ? {} : { generation: options.generation }),
     ...(options.audio === undefined ? {} : { audio: options.audio }),
+    ...(options.text === undefined ? {} : { text: options.text }),
   };
   return {
     ...draft,

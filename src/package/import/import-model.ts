@@ -11,18 +11,22 @@ import {
 } from './assemble.ts';
 import { classify, type LoopParts, type OnceParts } from './classify.ts';
 import { foldExtents } from './fold-extents.ts';
+import type { ImportHints } from './hints.ts';
 import { checkInitStep } from './init-step-check.ts';
 import { type ContextLink, loopStage } from './loop-stage.ts';
 import { onceStage } from './once-stage.ts';
 import { concreteDims, inputDtype, type Prober, probeTensor, probeValues } from './prober.ts';
 
 export type { ImportedPackage, ImportOptions, ImportTools } from './assemble.ts';
+export type { ImportHints } from './hints.ts';
 
 export interface ImportSource {
   /** Shown in errors and progress; stages are named by what they do. */
   readonly name: string;
   /** Weights already read: nothing external. */
   readonly model: OnnxModel;
+  /** From a builder that knows its graph; files from elsewhere have none. */
+  readonly hints?: ImportHints;
 }
 
 export async function importModel(
