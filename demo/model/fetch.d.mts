@@ -17,6 +17,12 @@ export interface FetchedModel {
 
 export declare const MODEL_CACHE: string;
 
+/** Whether the file at `path` is there, with the pinned length and SHA-256. */
+export declare function matches(
+  path: string,
+  file: { readonly bytes: number; readonly sha256: string },
+): Promise<boolean>;
+
 export declare function fetchModel(
   name: ModelName,
   options?: { readonly log?: (line: string) => void },

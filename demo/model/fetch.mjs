@@ -23,7 +23,8 @@ async function sha256(path) {
   return hash.digest('hex');
 }
 
-async function matches(path, file) {
+/** Whether the file at `path` is there, with the pinned length and SHA-256. */
+export async function matches(path, file) {
   const found = await stat(path).catch(() => undefined);
   return found !== undefined && found.size === file.bytes && (await sha256(path)) === file.sha256;
 }
