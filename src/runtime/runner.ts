@@ -6,6 +6,8 @@
 import type { Phase, Segment } from '../core/span.ts';
 import type { TensorMap } from '../core/tensor.ts';
 import type { IsthmusError } from '../errors.ts';
+import type { Lane } from './lane.ts';
+import type { RowsAt } from './state-store.ts';
 
 /** onnxruntime's names. `cpu` is native, the others are the browser's. */
 export type ExecutionProvider = 'wasm' | 'webgpu' | 'cpu';
@@ -20,6 +22,11 @@ export interface RunRequest {
   readonly feeds: TensorMap;
   /** Required for `init` and `step`: where state is read from and written to. */
   readonly state?: StateId;
+  /**
+   * For `step`: where the rows stand, which sets the state to that position first; see `StateRun`. Without
+   * it each step takes up where the last one ended.
+   */
+  readonly at?: RowsAt;
   /** Outputs to return, by name in the graph; state outputs never leave the runner this way. */
   readonly fetches: readonly string[];
 }
@@ -48,7 +55,19 @@ export interface SpanRunner {
   openState(): Promise<StateId>;
   /** Forgets a state; unknown ids are ignored. */
   closeState(state: StateId): Promise<void>;
-  /** Runs one phase of a loaded segment. Throws `run-failed`, `bad-tensor`, `worker-lost`, `closed`. */
+  /**
+   * A copy of positions `[from, to)` of the state of a segment's blocks, loaded or not, by the names of
+   * the step graph's inputs. Throws `unsupported-model` where the state is not made of positions,
+   * `bad-option` for positions that it does not hold, `unknown-session`. Runners that only pass runs on
+   * may lack it.
+   */
+  readState?(state: StateId, segment: Segment, from: number, to: number): Promise<TensorMap>;
+  /** Puts such a copy in place from position `from` on; what the state held beyond is dropped. */
+  writeState?(state: StateId, segment: Segment, from: number, tensors: TensorMap): Promise<void>;
+  /**
+   * Runs one phase of a loaded segment. Throws `run-failed`, `bad-tensor`, `unknown-session`,
+   * `worker-lost`, `closed`, and `bad-option` for a position that the state cannot be set to.
+   */
   run(request: RunRequest): Promise<RunResult>;
   /** Ends everything; in-flight calls reject with `closed`. */
   close(): Promise<void>;
@@ -92,6 +111,8 @@ export interface DeviceRunner extends SpanRunner {
   readFile(path: string, options?: LoadOptions): Promise<Uint8Array>;
   /** A whole request on this device; see `generate.ts`. All blocks must be loaded. */
   generate(request: GenerateRequest, options: GenerateOptions): Promise<GenerateResult>;
+  /** State for one text, kept beside the runtime; it runs on whatever segments are loaded by then. */
+  openLane(): Promise<Lane>;
   /** Resolves with the reason when the runner has ended, wanted or not. */
   readonly ended: Promise<IsthmusError>;
 }
