@@ -14,6 +14,12 @@ export interface ChatMessage {
  */
 export type TextPlan = 'auto' | 'local' | 'remote' | { readonly cut: number; readonly until?: number };
 
+/**
+ * What the planner aims at under `auto`. `fastest`: the least time. `prefer-device`: the device as soon as it
+ * keeps up with a reader, which spares the endpoint; until then the fastest.
+ */
+export type TextMode = 'fastest' | 'prefer-device';
+
 export interface GenerateOptions extends Partial<Sampling> {
   /** New tokens at most. Default: the package's bound; never beyond the context. */
   readonly maxTokens?: number;
@@ -23,6 +29,8 @@ export interface GenerateOptions extends Partial<Sampling> {
   readonly stopTokens?: readonly number[];
   /** Default: that of the session. */
   readonly plan?: TextPlan;
+  /** Default `fastest`. */
+  readonly mode?: TextMode;
   /** Tokens to propose per trip under a plan with a cut. Default `auto`: by measured times and acceptance. */
   readonly draft?: 'auto' | number;
   /** Move to a better plan in mid-answer when blocks arrive. Default true under `auto`. */

@@ -1,0 +1,112 @@
+/** The token loop over a route: in one place, or step by step over a link with tokens proposed ahead. */
+import type { Sampling } from '../../core/sampling.ts';
+import { throwIfAborted } from '../../errors.ts';
+import type { Route } from './route.ts';
+import { fillRoute, laneAt, type RouteRun, runRows, startsOf } from './run-route.ts';
+
+/** Proposes what may come next; see `draft.ts`. */
+export interface Proposals {
+  /** At most `most` tokens that may follow `tokens`; empty when it does not pay. */
+  propose(tokens: readonly number[], most: number): readonly number[];
+  /** One trip took `ms` with `drafted` proposals, of which so many were right. */
+  learn(trip: { readonly drafted: number; readonly accepted: number; readonly ms: number }): void;
+}
+
+export interface DecodeRequest {
+  readonly route: Route;
+  /** The whole text; it grows as tokens are made. */
+  readonly tokens: readonly number[];
+  /** Index in `tokens` of the answer's first. */
+  readonly answerFrom: number;
+  /** Length that `tokens` may reach. */
+  readonly until: number;
+  readonly sampling: Sampling;
+  readonly endTokens: readonly number[];
+  readonly proposals: Proposals;
+  /** Takes a new token and adds it to `tokens`; false when the answer is over and takes no more. */
+  readonly take: (token: number) => boolean;
+  /** Ends the loop at the next token. */
+  readonly halt: AbortSignal;
+}
+
+export interface DecodeEnd {
+  readonly reason: 'end' | 'max-tokens' | 'halted';
+}
+
+/** Throws what lanes throw; tokens told by then are in `tokens` and stay right. */
+export async function decodeRoute(request: DecodeRequest, run: RouteRun): Promise<DecodeEnd> {
+  const { legs } = request.route;
+  const [first] = legs;
+  if (legs.length === 1 && first !== undefined) return loopInOnePlace(request, run);
+  return stepByStep(request, run);
+}
+
+async function loopInOnePlace(request: DecodeRequest, run: RouteRun): Promise<DecodeEnd> {
+  const { route, tokens, answerFrom, halt } = request;
+  const [leg] = route.legs;
+  if (leg === undefined || tokens.length >= request.until) return { reason: 'max-tokens' };
+  const lane = laneAt(run.lanes, leg.place);
+  const position = Math.min(lane.filled(leg.span), tokens.length - 1);
+  const began = run.now();
+  let firstMs: number | undefined;
+  const known = tokens.length;
+  const { reason } = await lane.loop(
+    {
+      position,
+      tokens: tokens.slice(position),
+      sampling: request.sampling,
+      answer: tokens.slice(answerFrom),
+      endTokens: request.endTokens,
+      maxTokens: request.until - known,
+    },
+    {
+      signal: halt,
+      onToken: (token) => {
+        firstMs ??= run.now() - began;
+        request.take(token);
+      },
+    },
+  );
+  const made = tokens.length - known;
+  if (firstMs !== undefined) run.onLeg?.(leg, known - position, firstMs);
+  if (firstMs !== undefined && made > 1) {
+    const each = (run.now() - began - firstMs) / (made - 1);
+    for (let step = 1; step < made; step += 1) run.onLeg?.(leg, 1, each);
+  }
+  return { reason: reason === 'stopped' ? 'halted' : reason };
+}
+
+async function stepByStep(request: DecodeRequest, run: RouteRun): Promise<DecodeEnd> {
+  const { route, tokens, answerFrom, sampling, endTokens, proposals, halt } = request;
+  while (tokens.length < request.until) {
+    if (halt.aborted) return { reason: 'halted' };
+    throwIfAborted(run.signal);
+    const starts = startsOf(route.legs, run.lanes, tokens.length - 1);
+    const from = starts.at(-1) ?? 0;
+    await fillRoute(route, run, tokens, from);
+    const drafts = proposals.propose(tokens, request.until - tokens.length - 1);
+    const began = run.now();
+    const { tokens: picked } = await runRows(route.legs, run, [...tokens.slice(from), ...drafts], from, {
+      kind: 'pick',
+      pick: { sampling, answer: tokens.slice(answerFrom), drafts },
+    });
+    const isStep = from === tokens.length - 1;
+    if (isStep) {
+      proposals.learn({ drafted: drafts.length, accepted: picked.length - 1, ms: run.now() - began });
+    }
+    for (const token of picked) {
+      if (endTokens.includes(token)) {
+        forget(run, tokens.length);
+        return { reason: 'end' };
+      }
+      if (!request.take(token) || halt.aborted) break;
+    }
+    // Rows of proposals that were wrong, and of tokens that nobody took, are no part of the text.
+    forget(run, tokens.length - 1);
+  }
+  return { reason: 'max-tokens' };
+}
+
+function forget(run: RouteRun, position: number): void {
+  for (const lane of Object.values(run.lanes)) lane.rewind(position);
+}

@@ -1,0 +1,421 @@
+/**
+ * One text on two places: chooses a route, runs it, moves it while it runs, and goes on elsewhere when a
+ * place is lost. The text's tokens are known here at all times; everything else can be made again from them.
+ */
+import type { Sampling } from '../../core/sampling.ts';
+import { type IsthmusError, isIsthmusError, throwIfAborted } from '../../errors.ts';
+import type { Manifest } from '../../package/manifest.ts';
+import type { Lane } from '../../runtime/lane.ts';
+import { betterRoute, chooseRoute, type Situation, stateRowBytes } from './choose-route.ts';
+import { type DecodeEnd, decodeRoute, type Proposals } from './decode-route.ts';
+import { HeldLane } from './held-lane.ts';
+import { type PreparedMove, prepareMove } from './move.ts';
+import { Pace } from './pace.ts';
+import { type Leg, leavesOf, type PlaceName, type Route, routeOf, usesPlace } from './route.ts';
+import type { PlanPeriod, TextMode, TextPlan } from './types.ts';
+
+/** Failures that another lane, or another place, may not have. */
+const RECOVERABLE: readonly string[] = [
+  'endpoint-lost',
+  'endpoint-failed',
+  'endpoint-stopping',
+  'unknown-session',
+  'worker-lost',
+  'run-failed',
+  'weights-missing',
+  'limit-exceeded',
+];
+
+/** Times that one answer may go on elsewhere; an endless fall between two bad places helps nobody. */
+const MAX_RECOVERIES = 8;
+
+/** What lies outside the engine: lanes, weights, the link. */
+export interface TextPlaces {
+  readonly manifest: Manifest;
+  openLane(place: PlaceName, signal?: AbortSignal): Promise<Lane>;
+  /** Weights and sessions that a leg needs; resolves when it can run. */
+  ready(leg: Leg, signal?: AbortSignal): Promise<void>;
+  /** What plans rest on, brought up to date. */
+  refresh(): Promise<void>;
+  link(): Situation['link'];
+  hasEndpoint(): boolean;
+  canFetch(): boolean;
+  missingBytes(leg: Leg): number;
+  /** Resolves when weights arrived or the endpoint came or went. */
+  changed(signal: AbortSignal): Promise<void>;
+  /** A lane failed: puts what died aside or starts it anew, so that the next lane has a chance. */
+  lost(place: PlaceName, error: IsthmusError): Promise<void>;
+}
+
+export interface TextRequest {
+  /** The whole text so far: prompt, and earlier turns. */
+  readonly tokens: readonly number[];
+  readonly sampling: Sampling;
+  readonly endTokens: readonly number[];
+  readonly maxTokens: number;
+  readonly plan: TextPlan;
+  readonly mode: TextMode;
+  readonly move: boolean;
+  readonly fallback: boolean;
+  readonly proposals: Proposals;
+  readonly tokensPerTrip: () => number;
+  readonly now: () => number;
+  readonly signal?: AbortSignal;
+  /** True ends the answer behind this token. */
+  readonly onToken: (token: number) => boolean;
+  readonly onPeriod: (period: PlanPeriod) => void;
+}
+
+export interface TextOutcome {
+  readonly tokens: readonly number[];
+  readonly reason: 'end' | 'max-tokens' | 'stopped';
+  /** Tokens of the text so far whose state was kept. */
+  readonly reused: number;
+}
+
+export class TextEngine {
+  readonly paces: { readonly [place in PlaceName]: Pace };
+  readonly #places: TextPlaces;
+  #lanes: { [place in PlaceName]?: HeldLane } = {};
+  /** The text that the lanes hold a beginning of. */
+  #held: readonly number[] = [];
+  #forced: { readonly plan: Exclude<TextPlan, 'auto'>; readonly taken: () => void } | undefined;
+  #wake: () => void = () => undefined;
+
+  constructor(places: TextPlaces) {
+    this.#places = places;
+    this.paces = { device: new Pace(places.manifest), endpoint: new Pace(places.manifest, 1 / 2) };
+  }
+
+  /** Moves the answer under way, or the next one's start; resolves when the new plan runs. */
+  moveTo(plan: Exclude<TextPlan, 'auto'>): Promise<void> {
+    routeOf(plan, this.#places.manifest.blocks.length);
+    return new Promise((resolve) => {
+      this.#forced?.taken();
+      this.#forced = { plan, taken: resolve };
+      this.#wake();
+    });
+  }
+
+  async run(request: TextRequest): Promise<TextOutcome> {
+    const tokens = [...request.tokens];
+    const answerFrom = tokens.length;
+    const reused = this.#keepCommon(tokens);
+    this.#held = tokens;
+    await this.#places.refresh();
+    let { route, reason } = this.#first(request, tokens);
+    let error: IsthmusError | undefined;
+    const until = answerFrom + request.maxTokens;
+    const answer: Answer = { tokens, from: answerFrom, until, isOver: false };
+    for (let recoveries = 0; ; ) {
+      throwIfAborted(request.signal);
+      request.onPeriod({
+        plan: route.id,
+        fromToken: tokens.length - answerFrom,
+        reason,
+        leaves: leavesOf(this.#places.manifest, route),
+        ...(error === undefined ? {} : { error }),
+      });
+      error = undefined;
+      try {
+        const end = await this.#period(request, route, answer);
+        throwIfAborted(request.signal);
+        if (answer.isOver) return { tokens: tokens.slice(answerFrom), reason: 'stopped', reused };
+        if ('next' in end) {
+          ({ route, reason } = end.next);
+          continue;
+        }
+        if (end.reason === 'halted') continue;
+        return { tokens: tokens.slice(answerFrom), reason: end.reason, reused };
+      } catch (thrown) {
+        throwIfAborted(request.signal);
+        if (!isIsthmusError(thrown) || !RECOVERABLE.includes(thrown.code)) throw thrown;
+        recoveries += 1;
+        if (recoveries > MAX_RECOVERIES) throw thrown;
+        error = thrown;
+        ({ route, reason } = await this.#recover(request, route, tokens, error));
+      }
+    }
+  }
+
+  /** Frees the lanes; the next text begins anew. */
+  async close(): Promise<void> {
+    const lanes = Object.values(this.#lanes);
+    this.#lanes = {};
+    this.#held = [];
+    for (const lane of lanes) await lane.close().catch(() => undefined);
+  }
+
+  /** Cuts the lanes back to what the new text has in common with the held one. */
+  #keepCommon(tokens: readonly number[]): number {
+    let common = 0;
+    while (common < tokens.length && tokens[common] === this.#held[common]) common += 1;
+    for (const lane of Object.values(this.#lanes)) lane.rewind(common);
+    const blocks = { from: 0, to: this.#places.manifest.blocks.length };
+    // A text may be held by halves: what is reused is what no place has to run again.
+    const held = Object.values(this.#lanes).map((lane) => lane.filled(blocks));
+    return Math.min(tokens.length - 1, Math.max(0, ...held));
+  }
+
+  #first(request: TextRequest, tokens: readonly number[]): { route: Route; reason: string } {
+    const { plan } = request;
+    const forced = this.#takeForced();
+    const blocks = this.#places.manifest.blocks.length;
+    if (forced !== undefined) return { route: routeOf(forced, blocks), reason: 'asked for' };
+    if (plan !== 'auto') return { route: routeOf(plan, blocks), reason: 'asked for' };
+    const { best, reason } = chooseRoute(this.#situation(request, tokens, request.maxTokens));
+    return { route: best.route, reason };
+  }
+
+  #takeForced(): Exclude<TextPlan, 'auto'> | undefined {
+    const forced = this.#forced;
+    this.#forced = undefined;
+    forced?.taken();
+    return forced?.plan;
+  }
+
+  #situation(request: TextRequest, tokens: readonly number[], newTokens: number): Situation {
+    const places = this.#places;
+    return {
+      manifest: places.manifest,
+      paces: this.paces,
+      link: places.link(),
+      hasEndpoint: places.hasEndpoint(),
+      canFetch: places.canFetch(),
+      missingBytes: (leg) => places.missingBytes(leg),
+      lacking: ({ place, span }) => tokens.length - (this.#lanes[place]?.filled(span) ?? 0),
+      newTokens,
+      tokensPerTrip: request.tokensPerTrip(),
+      mode: request.mode,
+    };
+  }
+
+  /** One route until the answer ends, another route takes over, or something fails. */
+  async #period(
+    request: TextRequest,
+    route: Route,
+    answer: Answer,
+  ): Promise<DecodeEnd | { readonly next: { route: Route; reason: string } }> {
+    for (const leg of route.legs) {
+      await this.#places.ready(leg, request.signal);
+      this.#lanes[leg.place] ??= await this.#open(leg.place, request.signal);
+    }
+    const { tokens, from: answerFrom, until } = answer;
+    const halt = new AbortController();
+    const take = (token: number): boolean => {
+      if (answer.isOver || tokens.length >= until) return false;
+      tokens.push(token);
+      answer.isOver = request.onToken(token);
+      if (answer.isOver) halt.abort();
+      return !answer.isOver;
+    };
+    const stop = (): void => halt.abort();
+    request.signal?.addEventListener('abort', stop, { once: true });
+    const over = new AbortController();
+    const mover = this.#lookForMove(request, route, tokens, until, over.signal).then((move) => {
+      if (move !== undefined) halt.abort();
+      return move;
+    });
+    // Its failure is looked at below; here it must not be unheard.
+    mover.catch(() => undefined);
+    try {
+      const end = await decodeRoute(
+        {
+          route,
+          tokens,
+          answerFrom,
+          until,
+          sampling: request.sampling,
+          endTokens: request.endTokens,
+          proposals: request.proposals,
+          take,
+          halt: halt.signal,
+        },
+        {
+          lanes: this.#lanes,
+          now: request.now,
+          ...(request.signal === undefined ? {} : { signal: request.signal }),
+          onLeg: ({ place, span }, rows, ms) => this.paces[place].learn(span, rows, ms),
+        },
+      );
+      if (end.reason !== 'halted' || answer.isOver || request.signal?.aborted === true) return end;
+      const move = await mover;
+      if (move === undefined) return end;
+      return { next: await this.#switch(move) };
+    } finally {
+      over.abort();
+      request.signal?.removeEventListener('abort', stop);
+      await this.#dropUnused(mover);
+    }
+  }
+
+  async #switch(move: Move): Promise<{ route: Route; reason: string }> {
+    try {
+      await move.prepared.finish();
+    } catch (error) {
+      // What could not be copied is made again by the route itself.
+      if (!isIsthmusError(error)) throw error;
+    }
+    const before = this.#lanes;
+    this.#lanes = { ...move.prepared.lanes };
+    move.taken = true;
+    for (const place of ['device', 'endpoint'] as const) {
+      const old = before[place];
+      if (old !== undefined && old !== this.#lanes[place]) await old.close().catch(() => undefined);
+    }
+    const how = move.prepared.how.length === 0 ? '' : ` (${move.prepared.how.join(', ')})`;
+    return { route: move.route, reason: `${move.reason}${how}` };
+  }
+
+  /** A move that was prepared when the answer ended needs its lanes no more. */
+  async #dropUnused(mover: Promise<Move | undefined>): Promise<void> {
+    const move = await mover.catch(() => undefined);
+    if (move !== undefined && !move.taken) await move.prepared.abandon();
+  }
+
+  /** Resolves with a prepared move, or `undefined` when the period is over without one. */
+  async #lookForMove(
+    request: TextRequest,
+    current: Route,
+    tokens: readonly number[],
+    until: number,
+    over: AbortSignal,
+  ): Promise<Move | undefined> {
+    const ended = new Promise<void>((resolve) => {
+      if (over.aborted) resolve();
+      over.addEventListener('abort', () => resolve(), { once: true });
+    });
+    while (!over.aborted) {
+      const target = this.#target(request, current, tokens, until);
+      if (target !== undefined) {
+        try {
+          for (const leg of target.route.legs) await this.#places.ready(leg, over);
+          const prepared = await prepareMove({
+            current,
+            target: target.route,
+            lanes: this.#lanes,
+            tokens,
+            costs: this.#costs(),
+            openLane: (place) => this.#open(place, over),
+            signal: over,
+          });
+          target.taken();
+          return { ...target, prepared, taken: false };
+        } catch (error) {
+          // The text goes on where it is; what failed there is tried again when something changes.
+          if (over.aborted || !isIsthmusError(error)) return undefined;
+          target.taken();
+        }
+      }
+      await this.#change(ended);
+    }
+    return undefined;
+  }
+
+  #target(
+    request: TextRequest,
+    current: Route,
+    tokens: readonly number[],
+    until: number,
+  ): { route: Route; reason: string; taken: () => void } | undefined {
+    const forced = this.#forced;
+    if (forced !== undefined) {
+      this.#forced = undefined;
+      const route = routeOf(forced.plan, this.#places.manifest.blocks.length);
+      if (route.id !== current.id) return { route, reason: 'asked for', taken: forced.taken };
+      forced.taken();
+      return undefined;
+    }
+    if (!request.move || request.plan !== 'auto') return undefined;
+    try {
+      const found = betterRoute(
+        current,
+        this.#situation(request, tokens, Math.max(1, until - tokens.length)),
+      );
+      return found && { route: found.best.route, reason: found.reason, taken: () => undefined };
+    } catch (error) {
+      if (!isIsthmusError(error)) throw error;
+      return undefined;
+    }
+  }
+
+  async #change(ended: Promise<void>): Promise<void> {
+    const asked = new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    if (this.#forced !== undefined) return;
+    const seen = new AbortController();
+    try {
+      await Promise.race([this.#places.changed(seen.signal).catch(() => ended), asked, ended]);
+    } finally {
+      seen.abort();
+    }
+  }
+
+  #costs(): Parameters<typeof prepareMove>[0]['costs'] {
+    const { manifest } = this.#places;
+    return {
+      recompute: (place, span, rows) => this.paces[place].ms(span, Math.max(1, rows)),
+      transfer: (to, { from, to: end }, rows) => {
+        const link = this.#places.link();
+        const rate = to === 'device' ? link.downBytesPerSecond : link.upBytesPerSecond;
+        return link.rttMs + ((stateRowBytes(manifest, from, end) * rows) / rate) * 1000;
+      },
+    };
+  }
+
+  async #recover(
+    request: TextRequest,
+    failed: Route,
+    tokens: readonly number[],
+    error: IsthmusError,
+  ): Promise<{ route: Route; reason: string }> {
+    const place = this.#placeOf(error, failed);
+    const lane = this.#lanes[place];
+    delete this.#lanes[place];
+    await lane?.close().catch(() => undefined);
+    await this.#places.lost(place, error);
+    await this.#places.refresh();
+    const reason = `${place} failed: ${error.message}`;
+    // A lane that timed out, a worker that was started anew: the same route on a new lane.
+    if (error.code === 'unknown-session' || error.code === 'worker-lost') return { route: failed, reason };
+    if (!request.fallback) throw error;
+    const blocks = this.#places.manifest.blocks.length;
+    // What was not allowed to leave the device does not leave it now: a forced plan falls back here.
+    if (request.plan !== 'auto') {
+      if (failed.id === 'local') throw error;
+      return { route: routeOf('local', blocks), reason };
+    }
+    const { best } = chooseRoute(this.#situation(request, tokens, request.maxTokens));
+    if (best.route.id === failed.id) throw error;
+    return { route: best.route, reason };
+  }
+
+  /** Whose lane threw it; what no lane threw came of getting a place ready. */
+  #placeOf(error: IsthmusError, route: Route): PlaceName {
+    const place = (['endpoint', 'device'] as const).find((one) => this.#lanes[one]?.failure === error);
+    if (place !== undefined) return place;
+    const isDevice = error.code === 'weights-missing' || error.code === 'worker-lost';
+    return isDevice || !usesPlace(route, 'endpoint') ? 'device' : 'endpoint';
+  }
+
+  async #open(place: PlaceName, signal: AbortSignal | undefined): Promise<HeldLane> {
+    return new HeldLane(await this.#places.openLane(place, signal), this.#places.manifest.blocks.length);
+  }
+}
+
+/** The text with the answer that grows at its end. */
+interface Answer {
+  readonly tokens: number[];
+  readonly from: number;
+  /** Length that `tokens` may reach. */
+  readonly until: number;
+  isOver: boolean;
+}
+
+interface Move {
+  readonly route: Route;
+  readonly reason: string;
+  readonly prepared: PreparedMove;
+  taken: boolean;
+}

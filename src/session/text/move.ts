@@ -1,0 +1,161 @@
+/**
+ * Moves a text to another route. What the new route lacks is made beside the running one, from the tokens
+ * known so far or by copying state from where it is, whichever is predicted to cost less; the switch
+ * itself then has only the last few rows to catch up with. Correctness does not rest on any of it: what
+ * is still missing at the switch, the new route fills itself (`fillRoute`).
+ */
+import type { Span } from '../../core/span.ts';
+import { throwIfAborted } from '../../errors.ts';
+import type { HeldLane } from './held-lane.ts';
+import { type Leg, livePart, type PlaceName, type Route, without } from './route.ts';
+import { type LaneSet, laneAt } from './run-route.ts';
+
+/** Rows per call beside a running text: a step that must wait for such a call waits no longer. */
+const CATCH_UP_ROWS = 32;
+
+/** Behind by no more than this, the switch is not felt. */
+const CLOSE_ENOUGH_ROWS = 2;
+
+/** Rounds in which the lag does not shrink after which the rest is left to the switch. */
+const FRUITLESS_ROUNDS = 3;
+
+/** Predicted ms. */
+export interface MoveCosts {
+  /** Running so many rows through a span. */
+  recompute(place: PlaceName, span: Span, rows: number): number;
+  /** Copying the state of so many rows of a span to the place named. */
+  transfer(to: PlaceName, span: Span, rows: number): number;
+}
+
+export interface MoveRequest {
+  readonly current: Route;
+  readonly target: Route;
+  readonly lanes: LaneSet;
+  /** The text; it grows meanwhile. */
+  readonly tokens: readonly number[];
+  readonly costs: MoveCosts;
+  readonly openLane: (place: PlaceName) => Promise<HeldLane>;
+  readonly signal: AbortSignal;
+}
+
+export interface PreparedMove {
+  readonly lanes: LaneSet;
+  /** How the state came over, for the record. */
+  readonly how: readonly string[];
+  /** What could not be done while the old route ran. To be called when it has halted. */
+  finish(): Promise<void>;
+  /** Closes lanes that only the abandoned move needs. */
+  abandon(): Promise<void>;
+}
+
+type Work =
+  | { readonly kind: 'tokens'; readonly lane: HeldLane; readonly span: Span }
+  | { readonly kind: 'copy'; readonly from: HeldLane; readonly lane: HeldLane; readonly span: Span };
+
+/** Resolves when the switch can be made. Throws what lanes throw, and `aborted`. */
+export async function prepareMove(request: MoveRequest): Promise<PreparedMove> {
+  const lanes: { [place in PlaceName]?: HeldLane } = { ...request.lanes };
+  const fresh: HeldLane[] = [];
+  const now: Work[] = [];
+  const later: Work[] = [];
+  const abandon = async (): Promise<void> => {
+    for (const lane of fresh) await lane.close().catch(() => undefined);
+  };
+  try {
+    for (const leg of request.target.legs) {
+      if (lanes[leg.place] === undefined) {
+        const lane = await request.openLane(leg.place);
+        fresh.push(lane);
+        lanes[leg.place] = lane;
+      }
+      for (const span of without(leg.span, livePart(request.current, leg.place, leg.span))) {
+        const work = await workFor(request, leg, span, lanes, fresh);
+        if (work === undefined) continue;
+        (isBusy(request, work) ? later : now).push(work);
+      }
+    }
+    await catchUp(request, now);
+  } catch (error) {
+    await abandon();
+    throw error;
+  }
+  return {
+    lanes,
+    how: [...now, ...later].map(({ kind, span }) => `${kind} ${span.from}-${span.to}`),
+    finish: async () => {
+      for (const work of later) await advance(work, request.tokens, request.tokens.length - 1);
+    },
+    abandon,
+  };
+}
+
+/** A whole loop occupies its lane until it ends: nothing can be copied out of it meanwhile. */
+function isBusy({ current, lanes }: MoveRequest, work: Work): boolean {
+  const [only, ...others] = current.legs;
+  if (only === undefined || others.length > 0) return false;
+  const busy = lanes[only.place];
+  return work.lane === busy || (work.kind === 'copy' && work.from === busy);
+}
+
+async function workFor(
+  request: MoveRequest,
+  leg: Leg,
+  span: Span,
+  lanes: { [place in PlaceName]?: HeldLane },
+  fresh: HeldLane[],
+): Promise<Work | undefined> {
+  const { costs, current, tokens } = request;
+  const lane = laneAt(lanes, leg.place);
+  const rows = tokens.length - lane.filled(span);
+  const other: PlaceName = leg.place === 'device' ? 'endpoint' : 'device';
+  const source = request.lanes[other];
+  const canCopy = source !== undefined && without(span, livePart(current, other, span)).length === 0;
+  const copyMs = canCopy ? costs.transfer(leg.place, span, rows) : Infinity;
+  const copy: Work | undefined = canCopy ? { kind: 'copy', from: source, lane, span } : undefined;
+  if (leg.span.from !== 0) return copy;
+  // From tokens: only where the leg begins the model, so that no token goes where none may.
+  const isWhole = span.from === 0;
+  const until = { from: 0, to: span.to };
+  const made = isWhole ? rows : tokens.length;
+  if (copyMs <= costs.recompute(leg.place, until, made)) return copy;
+  if (isWhole) return { kind: 'tokens', lane, span };
+  // Blocks before it are in use at their present position: a second lane starts over beside them.
+  const beside = await request.openLane(leg.place);
+  fresh.push(beside);
+  lanes[leg.place] = beside;
+  return { kind: 'tokens', lane: beside, span: until };
+}
+
+async function catchUp(request: MoveRequest, works: readonly Work[]): Promise<void> {
+  const { tokens, signal } = request;
+  let lag = Infinity;
+  let fruitless = 0;
+  while (works.length > 0 && fruitless < FRUITLESS_ROUNDS) {
+    const upTo = tokens.length - 1;
+    for (const work of works) await advance(work, tokens, upTo, signal);
+    const behind = tokens.length - 1 - upTo;
+    if (behind <= CLOSE_ENOUGH_ROWS) return;
+    if (behind >= lag) fruitless += 1;
+    lag = behind;
+  }
+}
+
+async function advance(
+  work: Work,
+  tokens: readonly number[],
+  upTo: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { lane, span } = work;
+  for (let from = lane.filled(span); from < upTo; ) {
+    throwIfAborted(signal);
+    const to = Math.min(upTo, from + CATCH_UP_ROWS);
+    if (work.kind === 'tokens') {
+      const input = { kind: 'tokens', tokens: tokens.slice(from, to) } as const;
+      await lane.forward({ span, position: from, input, want: { kind: 'nothing' } });
+    } else {
+      await lane.writeState(span, from, to - from, await work.from.readState(span, from, to));
+    }
+    from = to;
+  }
+}

@@ -1,0 +1,269 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { GREEDY } from '../../../src/core/sampling.ts';
+import { IsthmusError } from '../../../src/errors.ts';
+import { TextEngine, type TextRequest } from '../../../src/session/text/engine.ts';
+import type { PlanPeriod, TextPlan } from '../../../src/session/text/types.ts';
+import { nextToken, reference } from './fake-lane.ts';
+import { FakePlaces } from './fake-places.ts';
+
+const BLOCKS = 5;
+const PROMPT = [1, 2, 3, 1, 2];
+
+/** Proposes what followed the same token before. */
+const lookUp: TextRequest['proposals'] = {
+  propose: (tokens, most) => tokens.slice(-3).slice(0, Math.max(0, most)),
+  learn: () => undefined,
+};
+const none: TextRequest['proposals'] = { propose: () => [], learn: () => undefined };
+
+function request(more: Partial<TextRequest> = {}): TextRequest {
+  return {
+    tokens: PROMPT,
+    sampling: GREEDY,
+    endTokens: [],
+    maxTokens: 20,
+    plan: 'auto',
+    mode: 'fastest',
+    move: false,
+    fallback: true,
+    proposals: none,
+    tokensPerTrip: () => 1,
+    now: () => 0,
+    onToken: () => false,
+    onPeriod: () => undefined,
+    ...more,
+  };
+}
+
+const plan: fc.Arbitrary<Exclude<TextPlan, 'auto'>> = fc.oneof(
+  fc.constant<'local'>('local'),
+  fc.constant<'remote'>('remote'),
+  fc.record({ cut: fc.integer({ min: 0, max: BLOCKS }) }),
+  fc
+    .tuple(fc.integer({ min: 1, max: BLOCKS - 1 }), fc.integer({ min: 1, max: BLOCKS - 1 }))
+    .map(([a, b]) => ({ cut: Math.min(a, b), until: Math.max(a, b) })),
+);
+
+describe('a text on two places', () => {
+  it('is the same under every plan, with and without proposals', async () => {
+    await fc.assert(
+      fc.asyncProperty(plan, fc.boolean(), async (chosen, drafts) => {
+        const engine = new TextEngine(new FakePlaces(BLOCKS));
+        const told: number[] = [];
+        const { tokens, reason } = await engine.run(
+          request({
+            plan: chosen,
+            proposals: drafts ? lookUp : none,
+            onToken: (token) => {
+              told.push(token);
+              return false;
+            },
+          }),
+        );
+        expect(tokens).toEqual(reference(PROMPT, 20));
+        expect(told).toEqual(tokens);
+        expect(reason).toBe('max-tokens');
+      }),
+    );
+  });
+
+  it('is the same when it is moved at any tokens, to and fro', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        plan,
+        fc.array(fc.tuple(fc.integer({ min: 0, max: 39 }), plan), { maxLength: 12 }),
+        fc.boolean(),
+        async (first, moves, drafts) => {
+          const engine = new TextEngine(new FakePlaces(BLOCKS));
+          const told: number[] = [];
+          const { tokens } = await engine.run(
+            request({
+              plan: first,
+              maxTokens: 40,
+              proposals: drafts ? lookUp : none,
+              onToken: (token) => {
+                told.push(token);
+                for (const [at, to] of moves) if (at === told.length - 1) void engine.moveTo(to);
+                return false;
+              },
+            }),
+          );
+          expect(tokens).toEqual(reference(PROMPT, 40));
+          expect(told).toEqual(tokens);
+          await engine.close();
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it('moves beside the running text, and tells when', async () => {
+    const places = new FakePlaces(BLOCKS);
+    const engine = new TextEngine(places);
+    const periods: PlanPeriod[] = [];
+    let count = 0;
+    await engine.run(
+      request({
+        plan: 'remote',
+        maxTokens: 60,
+        onPeriod: (period) => periods.push(period),
+        onToken: () => {
+          count += 1;
+          if (count === 5) void engine.moveTo({ cut: 2 });
+          if (count === 30) void engine.moveTo('local');
+          return false;
+        },
+      }),
+    );
+    expect(periods.map((period) => period.plan)).toEqual(['remote', 'split@2', 'local']);
+    // The first move made the device's state while the endpoint spoke on.
+    expect(periods[1]?.fromToken).toBeGreaterThan(5);
+  });
+
+  it('loses, repeats and changes nothing when either place fails at any call', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        plan,
+        fc.uniqueArray(fc.integer({ min: 0, max: 60 }), { maxLength: 4 }),
+        fc.constantFrom('unknown-session' as const, 'endpoint-lost' as const),
+        async (chosen, failing, code) => {
+          const places = new FakePlaces(BLOCKS);
+          let calls = 0;
+          places.onCall = (place) => {
+            if (place !== 'endpoint') return;
+            calls += 1;
+            if (failing.includes(calls)) throw new IsthmusError(code, 'gone');
+          };
+          const told: number[] = [];
+          const { tokens } = await new TextEngine(places).run(
+            request({
+              plan: chosen,
+              onToken: (token) => {
+                told.push(token);
+                return false;
+              },
+            }),
+          );
+          expect(tokens).toEqual(reference(PROMPT, 20));
+          expect(told).toEqual(tokens);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  it('falls back only to the device when a plan was asked for, and not at all when that is not wanted', async () => {
+    const places = new FakePlaces(BLOCKS);
+    places.onCall = (place) => {
+      if (place === 'endpoint') throw new IsthmusError('endpoint-lost', 'gone');
+    };
+    const periods: PlanPeriod[] = [];
+    await new TextEngine(places).run(
+      request({ plan: { cut: 2 }, onPeriod: (period) => periods.push(period) }),
+    );
+    expect(periods.map((period) => period.plan)).toEqual(['split@2', 'local']);
+    expect(periods[1]?.error?.code).toBe('endpoint-lost');
+    await expect(
+      new TextEngine(places).run(request({ plan: { cut: 2 }, fallback: false })),
+    ).rejects.toMatchObject({ code: 'endpoint-lost' });
+  });
+
+  it('gives the endpoint no token under a plan with a first block here', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: BLOCKS - 1 }),
+        fc.integer({ min: 1, max: BLOCKS }),
+        async (cut, more) => {
+          const places = new FakePlaces(BLOCKS);
+          const until = Math.min(BLOCKS, cut + more);
+          await new TextEngine(places).run(request({ plan: { cut, until }, proposals: lookUp }));
+          expect(places.leaked).toEqual([]);
+        },
+      ),
+    );
+  });
+
+  it('runs only what is new in a second turn', async () => {
+    const places = new FakePlaces(BLOCKS);
+    const engine = new TextEngine(places);
+    const prompt = Array.from({ length: 100 }, (_, index) => index % 7);
+    const first = await engine.run(request({ tokens: prompt, plan: 'local' }));
+    const before = places.lanes.reduce((sum, { lane }) => sum + lane.rows, 0);
+    const next = [...prompt, ...first.tokens, 3, 3, 3];
+    const second = await engine.run(request({ tokens: next, plan: 'local' }));
+    const rows = places.lanes.reduce((sum, { lane }) => sum + lane.rows, 0) - before;
+    expect(second.tokens).toEqual(reference(next, 20));
+    expect(second.reused).toBe(119);
+    expect(rows).toBe((4 + 19) * BLOCKS);
+    // Another beginning is another text.
+    const other = [5, ...prompt];
+    expect((await engine.run(request({ tokens: other, plan: 'local' }))).tokens).toEqual(
+      reference(other, 20),
+    );
+  });
+
+  it('ends at an end token, when it is told to, and by abort', async () => {
+    const engine = new TextEngine(new FakePlaces(BLOCKS));
+    const all = reference(PROMPT, 20);
+    const end = all[6] ?? 0;
+    const short = await engine.run(request({ endTokens: [end], plan: { cut: 2 }, proposals: lookUp }));
+    expect(short).toMatchObject({ tokens: all.slice(0, all.indexOf(end)), reason: 'end' });
+    for (const chosen of ['local', 'remote', { cut: 3 }] as const) {
+      let told = 0;
+      const stopped = await engine.run(
+        request({
+          plan: chosen,
+          proposals: lookUp,
+          onToken: () => {
+            told += 1;
+            return told === 4;
+          },
+        }),
+      );
+      expect(stopped).toMatchObject({ tokens: all.slice(0, 4), reason: 'stopped' });
+      const controller = new AbortController();
+      await expect(
+        engine.run(
+          request({
+            plan: chosen,
+            signal: controller.signal,
+            onToken: () => {
+              controller.abort();
+              return false;
+            },
+          }),
+        ),
+      ).rejects.toMatchObject({ code: 'aborted' });
+      // What was aborted leaves nothing wrong behind.
+      expect((await engine.run(request({ plan: chosen }))).tokens).toEqual(all);
+    }
+  });
+
+  it('starts on the endpoint and moves over when the weights are here', async () => {
+    const places = new FakePlaces(BLOCKS);
+    places.missing = 1e9;
+    const engine = new TextEngine(places);
+    const periods: PlanPeriod[] = [];
+    let count = 0;
+    const { tokens } = await engine.run(
+      request({
+        move: true,
+        mode: 'prefer-device',
+        maxTokens: 60,
+        onPeriod: (period) => periods.push(period),
+        onToken: () => {
+          count += 1;
+          if (count === 10) {
+            places.missing = 0;
+            places.change();
+          }
+          return false;
+        },
+      }),
+    );
+    expect(periods.map((period) => period.plan)).toEqual(['remote', 'local']);
+    expect(tokens).toEqual(reference(PROMPT, 60));
+    expect(nextToken([])).toBeGreaterThanOrEqual(0);
+  });
+});
