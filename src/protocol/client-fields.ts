@@ -3,6 +3,13 @@ import { CODECS } from '../core/span.ts';
 import { idOf, tokenList, tokensOf } from './common-fields.ts';
 import { badFrame, choiceField, countField, type JsonObject, optionalObject, textField } from './json.ts';
 import {
+  isLaneMessage,
+  LANE_CLIENT_TYPES,
+  type LaneClientFields,
+  readLaneClientFields,
+  writeLaneClientFields,
+} from './lane-client-fields.ts';
+import {
   MAX_BLOCKS,
   MAX_NAME_LENGTH,
   MAX_PREFIX_TOKENS,
@@ -15,11 +22,13 @@ export type ClientFields =
   | Omit<StartMessage, 'tensors'>
   | Omit<StepMessage, 'tensors'>
   | CancelMessage
-  | Omit<PingMessage, 'padding'>;
+  | Omit<PingMessage, 'padding'>
+  | LaneClientFields;
 
-const TYPES: readonly ClientMessage['type'][] = ['start', 'step', 'cancel', 'ping'];
+const TYPES = ['start', 'step', 'cancel', 'ping'] as const;
 
 export function writeClientFields(message: ClientMessage): JsonObject {
+  if (isLaneMessage(message)) return writeLaneClientFields(message);
   const { type } = message;
   const id = String(message.id);
   switch (message.type) {
@@ -41,8 +50,11 @@ export function writeClientFields(message: ClientMessage): JsonObject {
 /** Throws `bad-frame` or `limit-exceeded`. */
 export function readClientFields(header: JsonObject): ClientFields {
   const fields = optionalObject(header.parameters, 'the parameters of a message');
-  const type = choiceField(fields.type, 'the type of a client message', TYPES);
   const id = idOf(header);
+  if (typeof fields.type === 'string' && LANE_CLIENT_TYPES.includes(fields.type)) {
+    return readLaneClientFields(header, fields, id);
+  }
+  const type = choiceField(fields.type, 'the type of a client message', TYPES);
   switch (type) {
     case 'start': {
       const from = countField(fields.from, 'first block of a span', MAX_BLOCKS);

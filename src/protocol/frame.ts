@@ -22,7 +22,7 @@ import { readServerFields, writeServerFields } from './server-fields.ts';
 export interface EncodeOptions {
   /** Which tensors a lossy codec may touch; default: none. */
   readonly lossy?: (phase: Phase, name: string) => boolean;
-  /** For `step` and `output`, which do not name a codec: that of the request. Default `fp32`. */
+  /** For messages that do not name a codec: that of the request or lane. Default `fp32`. */
   readonly codec?: Codec;
 }
 
@@ -33,19 +33,36 @@ export function encodeClientMessage(
   const fields = writeClientFields(message);
   // What the reader would refuse is refused here, with the same error.
   readClientFields(fields);
-  if (message.type === 'cancel') return encode(fields, 'inputs', []);
-  if (message.type === 'ping') return encode(fields, 'inputs', paddingTensor(message.padding));
-  const codec = message.type === 'start' ? message.codec : options.codec;
-  return encode(fields, 'inputs', outgoing(message.tensors, codec, options));
+  switch (message.type) {
+    case 'ping':
+      return encode(fields, 'inputs', paddingTensor(message.padding));
+    case 'start':
+      return encode(fields, 'inputs', outgoing(message.tensors, message.codec, options));
+    case 'step':
+    case 'forward':
+      return encode(fields, 'inputs', outgoing(message.tensors, options.codec, options));
+    case 'write-state':
+      return encode(fields, 'inputs', outgoing(message.tensors, 'fp32', {}));
+    default:
+      return encode(fields, 'inputs', []);
+  }
 }
 
 export function decodeClientMessage(frame: Uint8Array): ClientMessage {
   const { header, raw } = splitFrame(frame);
   const fields = readClientFields(header);
   const tensors = readTensors(header.inputs, raw);
-  if (fields.type === 'cancel') return fields;
-  if (fields.type === 'ping') return { ...fields, padding: paddingOf(tensors) };
-  return { ...fields, tensors: groupByPhase(tensors) };
+  switch (fields.type) {
+    case 'ping':
+      return { ...fields, padding: paddingOf(tensors) };
+    case 'start':
+    case 'step':
+    case 'forward':
+    case 'write-state':
+      return { ...fields, tensors: groupByPhase(tensors) };
+    default:
+      return fields;
+  }
 }
 
 export function encodeServerMessage(
@@ -55,7 +72,7 @@ export function encodeServerMessage(
   const fields = writeServerFields(message);
   readServerFields(fields);
   if (message.type === 'pong') return encode(fields, 'outputs', paddingTensor(message.padding));
-  if (message.type !== 'output') return encode(fields, 'outputs', []);
+  if (message.type !== 'output' && message.type !== 'forwarded') return encode(fields, 'outputs', []);
   return encode(fields, 'outputs', outgoing(message.tensors, options.codec, options));
 }
 
@@ -64,7 +81,9 @@ export function decodeServerMessage(frame: Uint8Array): ServerMessage {
   const fields = readServerFields(header);
   const tensors = readTensors(header.outputs, raw);
   if (fields.type === 'pong') return { ...fields, padding: paddingOf(tensors) };
-  if (fields.type === 'output') return { ...fields, tensors: groupByPhase(tensors) };
+  if (fields.type === 'output' || fields.type === 'forwarded') {
+    return { ...fields, tensors: groupByPhase(tensors) };
+  }
   return fields;
 }
 

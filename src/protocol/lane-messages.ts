@@ -46,10 +46,14 @@ export interface LoopMessage {
   readonly maxTokens: number;
 }
 
-/** Ends the loop under way at its next token; its `looped` still comes, and the lane stays. */
+/**
+ * Ends a loop at its next token; its `looped` still comes, and the lane stays. It may pass the loop's own end
+ * on its way, so it names the call, and one that is over ignores it.
+ */
 export interface HaltMessage {
   readonly type: 'halt';
   readonly id: number;
+  readonly call: number;
 }
 
 export interface ReadStateMessage {

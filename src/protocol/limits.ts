@@ -49,6 +49,33 @@ export const MAX_PROBE_BYTES = 2 ** 20;
 /** Requests open at once on one connection: a page runs one or two, a recovery doubles them. */
 export const MAX_SESSIONS_PER_CONNECTION = 16;
 
+/**
+ * Rows of one forward, or of a loop before its first pick: a whole prompt as long as the longest answer.
+ * With an answer of `MAX_PREFIX_TOKENS` beside them their ids still fit `MAX_HEADER_BYTES`.
+ */
+export const MAX_ROWS_PER_FORWARD = MAX_PREFIX_TOKENS;
+
+/** Tokens proposed in one forward: ten times what pays off on the slowest links. */
+export const MAX_DRAFTS = 256;
+
+/** Tokens that end a loop: models have one to five, a caller may add some. */
+export const MAX_END_TOKENS = 256;
+
+/** Positions of a text: contexts in use reach one million. */
+export const MAX_POSITIONS = 2 ** 21;
+
+/** Calls of one lane over its life: a call a millisecond for a month. */
+export const MAX_CALL = 2 ** 31 - 1;
+
+/**
+ * 16 MiB of state in one message, a quarter of a frame: 350 positions of a model of 135 million weights.
+ * Longer ones go in several messages, so that tokens of other texts pass between them.
+ */
+export const MAX_STATE_BYTES_PER_MESSAGE = 16 * 2 ** 20;
+
+/** A temperature or penalty beyond it draws as good as evenly. */
+export const MAX_SAMPLING_FACTOR = 1e6;
+
 /** Models that one endpoint announces. */
 export const MAX_MODELS = 256;
 

@@ -5,8 +5,10 @@
  */
 import type { Codec, PhaseTensors, Span } from '../core/span.ts';
 import type { WireError } from '../errors.ts';
+import type { LaneClientMessage, LaneServerMessage } from './lane-messages.ts';
 
-export const PROTOCOL_VERSION = 1;
+/** 2 brought lanes. */
+export const PROTOCOL_VERSION = 2;
 
 /**
  * Opens request `id` on the endpoint: run blocks `[span.from, span.to)` on what crosses at
@@ -37,7 +39,7 @@ export interface StepMessage {
   readonly tensors: PhaseTensors;
 }
 
-/** Drops the request and its state; also after `done` it is harmless. */
+/** Drops the request or lane and its state; also after `done` it is harmless. */
 export interface CancelMessage {
   readonly type: 'cancel';
   readonly id: number;
@@ -52,7 +54,7 @@ export interface PingMessage {
   readonly padding: Uint8Array;
 }
 
-export type ClientMessage = StartMessage | StepMessage | CancelMessage | PingMessage;
+export type ClientMessage = StartMessage | StepMessage | CancelMessage | PingMessage | LaneClientMessage;
 
 /** Endpoint times of one request or step, all in ms. */
 export interface EndpointTiming {
@@ -73,7 +75,7 @@ export interface HelloMessage {
 export interface TokensMessage {
   readonly type: 'tokens';
   readonly id: number;
-  /** Index of the first of `tokens` in the generated sequence. */
+  /** Index of the first of `tokens` in the generated sequence; of a lane's loop, in that call. */
   readonly step: number;
   readonly tokens: readonly number[];
   readonly timing: EndpointTiming;
@@ -117,4 +119,5 @@ export type ServerMessage =
   | OutputMessage
   | DoneMessage
   | ErrorMessage
-  | PongMessage;
+  | PongMessage
+  | LaneServerMessage;

@@ -12,6 +12,7 @@ import {
   optionalObject,
   textField,
 } from './json.ts';
+import type { ForwardedMessage, LoopedMessage } from './lane-messages.ts';
 import * as limits from './limits.ts';
 import type {
   DoneMessage,
@@ -30,10 +31,22 @@ export type ServerFields =
   | Omit<OutputMessage, 'tensors'>
   | DoneMessage
   | ErrorMessage
-  | Omit<PongMessage, 'padding'>;
+  | Omit<PongMessage, 'padding'>
+  | Omit<ForwardedMessage, 'tensors'>
+  | LoopedMessage;
 
-const TYPES: readonly ServerMessage['type'][] = ['hello', 'tokens', 'output', 'done', 'error', 'pong'];
+const TYPES: readonly ServerMessage['type'][] = [
+  'hello',
+  'tokens',
+  'output',
+  'done',
+  'error',
+  'pong',
+  'forwarded',
+  'looped',
+];
 const REASONS: readonly DoneMessage['reason'][] = ['eos', 'max-tokens', 'cancelled', 'output'];
+const LOOP_REASONS: readonly LoopedMessage['reason'][] = ['end', 'max-tokens', 'stopped'];
 
 export function writeServerFields(message: ServerMessage): JsonObject {
   const { type } = message;
@@ -63,6 +76,18 @@ export function writeServerFields(message: ServerMessage): JsonObject {
     }
     case 'pong':
       return { id: String(message.id), parameters: { type } };
+    case 'forwarded': {
+      const { call, tokens, timing } = message;
+      return {
+        id: String(message.id),
+        parameters: { type, call, ...tokenList('tokens', tokens), ...writeTiming(timing) },
+      };
+    }
+    case 'looped': {
+      const { call, reason, endToken, timing } = message;
+      const end = endToken === undefined ? {} : { end_token: endToken };
+      return { id: String(message.id), parameters: { type, call, reason, ...end, ...writeTiming(timing) } };
+    }
   }
 }
 
@@ -100,6 +125,25 @@ export function readServerFields(header: JsonObject): ServerFields {
       return { type, id: idOf(header, true), error: readError(header, fields, 'endpoint-failed') };
     case 'pong':
       return { type, id: idOf(header) };
+    case 'forwarded':
+      return {
+        type,
+        id: idOf(header),
+        call: countField(fields.call, 'call', limits.MAX_CALL),
+        tokens: tokensOf(fields.tokens, 'picked tokens', limits.MAX_DRAFTS + 1),
+        timing: readTiming(fields),
+      };
+    case 'looped':
+      return {
+        type,
+        id: idOf(header),
+        call: countField(fields.call, 'call', limits.MAX_CALL),
+        reason: choiceField(fields.reason, 'the reason of the end', LOOP_REASONS),
+        ...(fields.end_token === undefined
+          ? {}
+          : { endToken: countField(fields.end_token, 'token id', limits.MAX_TOKEN_ID) }),
+        timing: readTiming(fields),
+      };
   }
 }
 

@@ -24,7 +24,7 @@ describe('a stream', () => {
     const endpoint = await start({ packages: [speech, once] });
     const { StreamClient } = await import('./stream-client.ts');
     const client = new StreamClient(endpoint.url);
-    expect(await client.next('hello')).toEqual({ type: 'hello', protocol: 1, models: ['speech', 'once'] });
+    expect(await client.next('hello')).toEqual({ type: 'hello', protocol: 2, models: ['speech', 'once'] });
     await client.close();
   });
 

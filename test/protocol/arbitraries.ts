@@ -1,10 +1,12 @@
 /** Arbitrary messages of the protocol, and what they are compared by. */
 import fc from 'fast-check';
+import type { Sampling } from '../../src/core/sampling.ts';
 import type { Phase, PhaseTensors } from '../../src/core/span.ts';
 import { CODECS, PHASES } from '../../src/core/span.ts';
 import type { DType, Tensor } from '../../src/core/tensor.ts';
 import { byteLengthOf, DTYPE_BYTES, makeTensor } from '../../src/core/tensor.ts';
 import { ERROR_CODES, type ErrorCode } from '../../src/errors.ts';
+import type { ForwardMessage } from '../../src/protocol/lane-messages.ts';
 import type { ClientMessage, ServerMessage } from '../../src/protocol/messages.ts';
 
 const dtypes = fc.constantFrom(...(Object.keys(DTYPE_BYTES) as DType[]));
@@ -37,6 +39,40 @@ const spans = fc
   .tuple(fc.nat(99), fc.integer({ min: 1, max: 99 }))
   .map(([from, n]) => ({ from, to: from + n }));
 
+const calls = fc.nat(2 ** 31 - 1);
+const positions = fc.nat(2 ** 20);
+const share = fc.double({ min: 0, max: 1, noNaN: true }).map((value) => value + 0);
+
+export const sampling: fc.Arbitrary<Sampling> = fc.record({
+  temperature: ms,
+  topK: fc.nat(2 ** 31 - 1),
+  topP: share,
+  minP: share,
+  repetitionPenalty: fc.double({ min: Number.MIN_VALUE, max: 1e6, noNaN: true }),
+  seed: fc.nat(Number.MAX_SAFE_INTEGER),
+});
+
+const forwards: fc.Arbitrary<ForwardMessage> = fc
+  .tuple(
+    fc.record({ id: ids, call: calls, span: spans, position: positions, answer: tokens, drafts: tokens }),
+    fc.nat(9),
+    fc.constantFrom('nothing' as const, 'crossing' as const, 'pick' as const),
+    sampling,
+    fc.oneof(phaseTensors, fc.constant(undefined)),
+  )
+  .map(([fields, more, want, sampling, tensors]) => {
+    const rows = fields.drafts.length + 1 + more;
+    return {
+      type: 'forward',
+      ...fields,
+      rows,
+      want,
+      tokens: tensors === undefined ? Array.from({ length: rows }, (_, row) => row) : [],
+      tensors: tensors ?? {},
+      ...(want === 'pick' ? { sampling } : {}),
+    };
+  });
+
 export const clientMessages: fc.Arbitrary<ClientMessage> = fc.oneof(
   fc.record({
     type: fc.constant('start' as const),
@@ -51,6 +87,43 @@ export const clientMessages: fc.Arbitrary<ClientMessage> = fc.oneof(
   fc.record({ type: fc.constant('step' as const), id: ids, step: steps, tensors: phaseTensors }),
   fc.record({ type: fc.constant('cancel' as const), id: ids }),
   fc.record({ type: fc.constant('ping' as const), id: ids, replyBytes: fc.nat(2 ** 20), padding }),
+  fc.record({
+    type: fc.constant('open' as const),
+    id: ids,
+    model: names,
+    codec: fc.constantFrom(...CODECS),
+  }),
+  forwards,
+  fc.record({
+    type: fc.constant('loop' as const),
+    id: ids,
+    call: calls,
+    position: positions,
+    tokens: fc.array(fc.nat(2 ** 31 - 1), { minLength: 1, maxLength: 5 }),
+    sampling,
+    answer: tokens,
+    endTokens: tokens,
+    maxTokens: steps,
+  }),
+  fc.record({ type: fc.constant('halt' as const), id: ids, call: calls }),
+  fc
+    .tuple(ids, calls, spans, positions, fc.integer({ min: 1, max: 99 }))
+    .map(([id, call, span, from, rows]) => ({
+      type: 'read-state' as const,
+      id,
+      call,
+      span,
+      from,
+      to: from + rows,
+    })),
+  fc.record({
+    type: fc.constant('write-state' as const),
+    id: ids,
+    call: calls,
+    span: spans,
+    from: positions,
+    tensors: phaseTensors,
+  }),
 );
 
 const codes = fc.constantFrom(...(Object.keys(ERROR_CODES) as ErrorCode[]));
@@ -83,4 +156,23 @@ export const serverMessages: fc.Arbitrary<ServerMessage> = fc.oneof(
     ),
   }),
   fc.record({ type: fc.constant('pong' as const), id: ids, padding }),
+  fc.record({
+    type: fc.constant('forwarded' as const),
+    id: ids,
+    call: calls,
+    tokens,
+    tensors: phaseTensors,
+    timing,
+  }),
+  fc.record(
+    {
+      type: fc.constant('looped' as const),
+      id: ids,
+      call: calls,
+      reason: fc.constantFrom('end' as const, 'max-tokens' as const, 'stopped' as const),
+      endToken: fc.nat(2 ** 31 - 1),
+      timing,
+    },
+    { requiredKeys: ['type', 'id', 'call', 'reason', 'timing'] },
+  ),
 );

@@ -3,12 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import type { EndpointState } from '../../src/planner/types.ts';
 import { decodeClientMessage, encodeServerMessage } from '../../src/protocol/frame.ts';
-import type { ClientMessage, ServerMessage } from '../../src/protocol/messages.ts';
+import { type ClientMessage, PROTOCOL_VERSION, type ServerMessage } from '../../src/protocol/messages.ts';
 import { EndpointLink } from '../../src/session/endpoint-link.ts';
 import { type MemoryConnection, memoryPair } from '../../src/transport/memory.ts';
 import { rejection } from './with-session.ts';
 
-const HELLO: ServerMessage = { type: 'hello', protocol: 1, models: ['speech'] };
+const HELLO: ServerMessage = { type: 'hello', protocol: PROTOCOL_VERSION, models: ['speech'] };
 const START = {
   span: { from: 0, to: 1 },
   tensors: {},
@@ -52,7 +52,7 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('the first words', () => {
   it.each<[string, ServerMessage | Uint8Array, string]>([
-    ['another version', { ...HELLO, protocol: 2 } as ServerMessage, 'wrong-version'],
+    ['another version', { ...HELLO, protocol: PROTOCOL_VERSION + 1 } as ServerMessage, 'wrong-version'],
     ['another model', { ...HELLO, models: ['other'] } as ServerMessage, 'unknown-model'],
     ['nothing that can be read', new Uint8Array([1, 2, 3]), 'bad-frame'],
     [
