@@ -1,12 +1,13 @@
 /** The executor over any runner; see `executor.ts` for the contract. */
 import type { PhaseTensors, Segment, Span } from '../core/span.ts';
-import { asFloat32, int64Tensor, type TensorMap } from '../core/tensor.ts';
+import { asFloat32, type TensorMap } from '../core/tensor.ts';
 import { IsthmusError } from '../errors.ts';
 import type { LoopStage, Manifest } from '../package/manifest.ts';
 import { segmentPhase, segmentsOf, stageAt } from '../package/segments.ts';
 import type { SpanExecution, SpanExecutor, StepOutput } from './executor.ts';
 import type { LoadOptions, SpanRunner, StateId } from './runner.ts';
 import { segmentKey } from './segment-key.ts';
+import { tokenFeed } from './step-feeds.ts';
 
 /** @throws IsthmusError `bad-option` for a span outside the model */
 export function createExecutor(manifest: Manifest, span: Span, runner: SpanRunner): SpanExecutor {
@@ -148,12 +149,4 @@ class Execution implements SpanExecution {
     this.segmentMs[key] = (this.segmentMs[key] ?? 0) + ms;
     return outputs;
   }
-}
-
-function tokenFeed(stage: LoopStage, tokens: readonly number[]): TensorMap {
-  const dims = [1, tokens.length];
-  const tensor = int64Tensor(tokens, dims);
-  if (stage.tokenInput.dtype === 'int64') return { [stage.tokenInput.name]: tensor };
-  const narrow = Int32Array.from(tokens);
-  return { [stage.tokenInput.name]: { dtype: 'int32', dims, bytes: new Uint8Array(narrow.buffer) } };
 }

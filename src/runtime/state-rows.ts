@@ -45,10 +45,7 @@ export function copyRows(
   for (let slice = 0; slice < outer; slice += 1) {
     const start = (slice * source.layout.rows + source.from) * inner;
     const end = start + count * inner;
-    target.bytes.set(
-      source.bytes.subarray(start, end),
-      (slice * target.layout.rows + target.from) * inner,
-    );
+    target.bytes.set(source.bytes.subarray(start, end), (slice * target.layout.rows + target.from) * inner);
   }
 }
 

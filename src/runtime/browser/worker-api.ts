@@ -1,7 +1,9 @@
 /** What the worker offers and how results travel: comlink drops everything of an error but its text. */
-import type { Segment } from '../../core/span.ts';
+import type { Segment, Span } from '../../core/span.ts';
+import type { TensorMap } from '../../core/tensor.ts';
 import { fromWireError, toWireError, type WireError } from '../../errors.ts';
 import type { Manifest } from '../../package/manifest.ts';
+import type { ForwardRequest, ForwardResult, LoopRequest, LoopResult } from '../lane.ts';
 import type { GenerateRequest, GenerateResult, RunRequest, RunResult, StateId } from '../runner.ts';
 import type { WebProvider } from './ort-web.ts';
 
@@ -24,8 +26,32 @@ export interface Opened {
 
 export type Progress = (done: number, total: number) => void;
 
+/** Names one lane in the worker. */
+export type LaneId = number;
+
+/** What became of a call to a lane, and what each block of the loop holds after it. */
+export interface LaneAnswer<T> {
+  readonly outcome: Outcome<T>;
+  readonly filled: readonly number[];
+}
+
+/** See `lane.ts`; calls that a signal can end carry a `job`. */
+export interface LaneApi {
+  openLane(): Promise<Outcome<LaneId>>;
+  laneForward(lane: LaneId, request: ForwardRequest, job: number): Promise<LaneAnswer<ForwardResult>>;
+  laneLoop(
+    lane: LaneId,
+    request: LoopRequest,
+    job: number,
+    onToken: (token: number) => void,
+  ): Promise<LaneAnswer<LoopResult>>;
+  laneReadState(lane: LaneId, span: Span, from: number, to: number): Promise<LaneAnswer<TensorMap>>;
+  laneWriteState(lane: LaneId, span: Span, from: number, tensors: TensorMap): Promise<LaneAnswer<void>>;
+  closeLane(lane: LaneId): Promise<Outcome<void>>;
+}
+
 /** Long calls carry a `job`, by which `cancel` ends them. */
-export interface WorkerApi {
+export interface WorkerApi extends LaneApi {
   open(request: OpenRequest, job: number): Promise<Outcome<Opened>>;
   /** Fetches files of the package into the cache. */
   fetchFiles(paths: readonly string[], job: number, progress: Progress): Promise<Outcome<void>>;

@@ -4,8 +4,10 @@ import { IsthmusError } from '../../errors.ts';
 import { type LoadedPackage, loadPackage } from '../../package/source.ts';
 import type { BlobStore } from '../../storage/blob-store.ts';
 import { openBrowserStore } from '../../storage/browser/blob-store.ts';
+import { createLane } from '../create-lane.ts';
 import { generate } from '../generate.ts';
-import type { SpanRunner } from '../runner.ts';
+import type { OrtRunner } from '../ort-runner.ts';
+import { createLaneHost } from './lane-host.ts';
 import { createWebRunner, startRuntime } from './ort-web.ts';
 import { type Opened, type OpenRequest, outcome, type Progress, type WorkerApi } from './worker-api.ts';
 
@@ -16,10 +18,10 @@ export function createWorkerHost(): WorkerApi {
   const jobs = new Map<number, AbortController>();
   let store: BlobStore | undefined;
   let loaded: LoadedPackage | undefined;
-  let runner: SpanRunner | undefined;
+  let runner: OrtRunner | undefined;
 
   const pack = (): LoadedPackage => loaded ?? notOpen();
-  const running = (): SpanRunner => runner ?? notOpen();
+  const running = (): OrtRunner => runner ?? notOpen();
   const withJob = async <T>(job: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
     const controller = new AbortController();
     jobs.set(job, controller);
@@ -71,7 +73,14 @@ export function createWorkerHost(): WorkerApi {
     progress(total, total);
   };
 
+  const lanes = createLaneHost({
+    create: () =>
+      createLane({ manifest: pack().manifest, runner: running(), loaded: () => running().loaded() }),
+    withJob,
+  });
+
   return {
+    ...lanes,
     open: (request, job) => outcome(() => withJob(job, (signal) => open(request, signal))),
     fetchFiles: (paths, job, progress) =>
       outcome(() => withJob(job, (signal) => fetchFiles(paths, signal, progress))),

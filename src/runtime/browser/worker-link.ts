@@ -1,15 +1,20 @@
 /** The only importer of comlink: both ends of the boundary between page and worker. */
 import { expose, proxy, type Remote, releaseProxy, transfer, wrap } from 'comlink';
-import type { RunResult } from '../runner.ts';
-import type { Outcome, WorkerApi } from './worker-api.ts';
+import type { TensorMap } from '../../core/tensor.ts';
+import type { LaneAnswer, Outcome, WorkerApi } from './worker-api.ts';
 
 export type RemoteWorker = Remote<WorkerApi>;
 
-/** Offers the host to the page. Results of runs are moved, not copied. */
+/** Offers the host to the page. Tensors that come of runs are moved, not copied. */
 export function exposeHost(host: WorkerApi): void {
   expose({
     ...host,
-    run: async (request: Parameters<WorkerApi['run']>[0]) => moved(await host.run(request)),
+    run: async (...given: Parameters<WorkerApi['run']>) =>
+      movedOutcome(await host.run(...given), (value) => value.outputs),
+    laneForward: async (...given: Parameters<WorkerApi['laneForward']>) =>
+      movedAnswer(await host.laneForward(...given), (value) => value.tensors),
+    laneReadState: async (...given: Parameters<WorkerApi['laneReadState']>) =>
+      movedAnswer(await host.laneReadState(...given), (value) => value),
   });
 }
 
@@ -26,13 +31,21 @@ export function callbackProxy<T extends (...args: never[]) => void>(callback: T 
   return proxy(callback ?? ((() => undefined) as unknown as T));
 }
 
-function moved(result: Outcome<RunResult>): Outcome<RunResult> {
-  if ('error' in result) return result;
+function movedOutcome<T>(result: Outcome<T>, tensors: (value: T) => TensorMap): Outcome<T> {
+  return 'error' in result ? result : transfer(result, buffersOf(tensors(result.value)));
+}
+
+function movedAnswer<T>(answer: LaneAnswer<T>, tensors: (value: T) => TensorMap): LaneAnswer<T> {
+  const { outcome } = answer;
+  return 'error' in outcome ? answer : transfer(answer, buffersOf(tensors(outcome.value)));
+}
+
+function buffersOf(tensors: TensorMap): ArrayBuffer[] {
   const buffers = new Set<ArrayBuffer>();
-  for (const { bytes } of Object.values(result.value.outputs)) {
+  for (const { bytes } of Object.values(tensors)) {
     const whole = bytes.byteLength === bytes.buffer.byteLength;
     // A view of a larger buffer would take its neighbours along; shared memory cannot be moved.
     if (whole && bytes.buffer instanceof ArrayBuffer) buffers.add(bytes.buffer);
   }
-  return transfer(result, [...buffers]);
+  return [...buffers];
 }

@@ -1,0 +1,46 @@
+/** The worker's side of lanes: they live beside the runtime, under numbers. */
+import { IsthmusError } from '../../errors.ts';
+import type { LocalLane } from '../create-lane.ts';
+import { type LaneAnswer, type LaneApi, type LaneId, outcome } from './worker-api.ts';
+
+export interface LaneHostOptions {
+  readonly create: () => LocalLane;
+  /** Runs work under a signal that the page's `cancel(job)` fires. */
+  readonly withJob: <T>(job: number, work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
+}
+
+export function createLaneHost({ create, withJob }: LaneHostOptions): LaneApi {
+  const lanes = new Map<LaneId, LocalLane>();
+  let next = 1;
+
+  const answer = async <T>(id: LaneId, work: (lane: LocalLane) => Promise<T>): Promise<LaneAnswer<T>> => {
+    const lane = lanes.get(id);
+    const result = await outcome(() => {
+      if (lane === undefined) throw new IsthmusError('closed', 'the lane was closed');
+      return work(lane);
+    });
+    return { outcome: result, filled: lane?.filledBlocks() ?? [] };
+  };
+
+  return {
+    openLane: () =>
+      outcome(async () => {
+        const id = next;
+        next += 1;
+        lanes.set(id, create());
+        return id;
+      }),
+    laneForward: (id, request, job) =>
+      answer(id, (lane) => withJob(job, (signal) => lane.forward(request, { signal }))),
+    laneLoop: (id, request, job, onToken) =>
+      answer(id, (lane) => withJob(job, (signal) => lane.loop(request, { onToken, signal }))),
+    laneReadState: (id, span, from, to) => answer(id, (lane) => lane.readState(span, from, to)),
+    laneWriteState: (id, span, from, tensors) => answer(id, (lane) => lane.writeState(span, from, tensors)),
+    closeLane: (id) =>
+      outcome(async () => {
+        const lane = lanes.get(id);
+        lanes.delete(id);
+        await lane?.close();
+      }),
+  };
+}

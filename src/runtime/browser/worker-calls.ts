@@ -1,0 +1,99 @@
+/**
+ * Calls to a worker that cannot hang. comlink leaves the calls to a dead worker pending for ever, so each
+ * is raced against the worker's end.
+ */
+import { IsthmusError, throwIfAborted } from '../../errors.ts';
+import { type Outcome, unwrap } from './worker-api.ts';
+import { callbackProxy, connectWorker, disconnectWorker, type RemoteWorker } from './worker-link.ts';
+
+/** Calls to one worker; all of them fail when it ends. */
+export class WorkerCalls {
+  readonly ended: Promise<IsthmusError>;
+  readonly #worker: Worker;
+  readonly #remote: RemoteWorker;
+  #end: (reason: IsthmusError) => void = () => undefined;
+  #reason: IsthmusError | undefined;
+  #nextJob = 1;
+
+  constructor(worker: Worker) {
+    this.#worker = worker;
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    worker.addEventListener('error', (event) => {
+      event.preventDefault();
+      this.end(
+        new IsthmusError(
+          'worker-lost',
+          `the worker failed: ${event.message || 'its script could not be loaded'}`,
+        ),
+      );
+    });
+    worker.addEventListener('messageerror', () => {
+      this.end(new IsthmusError('worker-lost', 'the worker sent something that cannot be read'));
+    });
+    this.#remote = connectWorker(worker);
+  }
+
+  get isOver(): boolean {
+    return this.#reason !== undefined;
+  }
+
+  end(reason: IsthmusError): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.#end(reason);
+    disconnectWorker(this.#remote);
+    this.#worker.terminate();
+  }
+
+  async call<T>(work: (remote: RemoteWorker) => Promise<Outcome<T>>): Promise<T> {
+    if (this.#reason !== undefined) throw this.#reason;
+    const lost = this.ended.then((reason) => {
+      throw reason;
+    });
+    return unwrap(await Promise.race([work(this.#remote), lost]));
+  }
+
+  /** A call that the signal can end, in the worker too. */
+  async job<T>(
+    signal: AbortSignal | undefined,
+    work: (remote: RemoteWorker, job: number) => Promise<Outcome<T>>,
+  ): Promise<T> {
+    throwIfAborted(signal);
+    const job = this.#nextJob;
+    this.#nextJob += 1;
+    const cancel = (): void => void this.#remote.cancel(job);
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      return await this.call((remote) => work(remote, job));
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+}
+
+/**
+ * Runs work that tells tokens as they are made. They travel on a port of their own: the last ones may
+ * come after the result, which has them all, and are then late.
+ */
+export async function withTokens<T extends { readonly tokens: readonly number[] }>(
+  tell: (token: number) => void,
+  work: (onToken: (token: number) => void) => Promise<T>,
+): Promise<T> {
+  let told = 0;
+  let over = false;
+  const onToken = callbackProxy((token: number) => {
+    if (over) return;
+    told += 1;
+    tell(token);
+  });
+  try {
+    const result = await work(onToken);
+    over = true;
+    for (const token of result.tokens.slice(told)) tell(token);
+    return result;
+  } finally {
+    over = true;
+  }
+}
