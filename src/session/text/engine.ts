@@ -9,7 +9,8 @@ import type { Lane } from '../../runtime/lane.ts';
 import { betterRoute, chooseRoute, type Situation, stateRowBytes } from './choose-route.ts';
 import { type DecodeEnd, decodeRoute, type Proposals } from './decode-route.ts';
 import { HeldLane } from './held-lane.ts';
-import { type PreparedMove, prepareMove } from './move.ts';
+import type { MoveCosts } from './move.ts';
+import { type Move, Mover, type Target } from './mover.ts';
 import { Pace } from './pace.ts';
 import { type Leg, leavesOf, type PlaceName, type Route, routeOf, usesPlace } from './route.ts';
 import type { PlanPeriod, TextMode, TextPlan } from './types.ts';
@@ -79,8 +80,7 @@ export class TextEngine {
   #lanes: { [place in PlaceName]?: HeldLane } = {};
   /** The text that the lanes hold a beginning of. */
   #held: readonly number[] = [];
-  #forced: { readonly plan: Exclude<TextPlan, 'auto'>; readonly taken: () => void } | undefined;
-  #wake: () => void = () => undefined;
+  readonly #mover = new Mover();
 
   constructor(places: TextPlaces) {
     this.#places = places;
@@ -90,11 +90,7 @@ export class TextEngine {
   /** Moves the answer under way, or the next one's start; resolves when the new plan runs. */
   moveTo(plan: Exclude<TextPlan, 'auto'>): Promise<void> {
     routeOf(plan, this.#places.manifest.blocks.length);
-    return new Promise((resolve) => {
-      this.#forced?.taken();
-      this.#forced = { plan, taken: resolve };
-      this.#wake();
-    });
+    return this.#mover.ask(plan);
   }
 
   async run(request: TextRequest): Promise<TextOutcome> {
@@ -159,19 +155,12 @@ export class TextEngine {
 
   #first(request: TextRequest, tokens: readonly number[]): { route: Route; reason: string } {
     const { plan } = request;
-    const forced = this.#takeForced();
+    const forced = this.#mover.takeAsked();
     const blocks = this.#places.manifest.blocks.length;
     if (forced !== undefined) return { route: routeOf(forced, blocks), reason: 'asked for' };
     if (plan !== 'auto') return { route: routeOf(plan, blocks), reason: 'asked for' };
     const { best, reason } = chooseRoute(this.#situation(request, tokens, request.maxTokens));
     return { route: best.route, reason };
-  }
-
-  #takeForced(): Exclude<TextPlan, 'auto'> | undefined {
-    const forced = this.#forced;
-    this.#forced = undefined;
-    forced?.taken();
-    return forced?.plan;
   }
 
   #situation(request: TextRequest, tokens: readonly number[], newTokens: number): Situation {
@@ -212,10 +201,21 @@ export class TextEngine {
     const stop = (): void => halt.abort();
     request.signal?.addEventListener('abort', stop, { once: true });
     const over = new AbortController();
-    const mover = this.#lookForMove(request, route, tokens, until, over.signal).then((move) => {
-      if (move !== undefined) halt.abort();
-      return move;
-    });
+    const mover = this.#mover
+      .look({
+        current: route,
+        lanes: this.#lanes,
+        tokens,
+        places: this.#places,
+        costs: this.#costs(),
+        open: (place) => this.#open(place, over.signal),
+        better: () => this.#better(request, route, answer),
+        over: over.signal,
+      })
+      .then((move) => {
+        if (move !== undefined) halt.abort();
+        return move;
+      });
     // Its failure is looked at below; here it must not be unheard.
     mover.catch(() => undefined);
     try {
@@ -273,86 +273,19 @@ export class TextEngine {
     if (move !== undefined && !move.taken) await move.prepared.abandon();
   }
 
-  /** Resolves with a prepared move, or `undefined` when the period is over without one. */
-  async #lookForMove(
-    request: TextRequest,
-    current: Route,
-    tokens: readonly number[],
-    until: number,
-    over: AbortSignal,
-  ): Promise<Move | undefined> {
-    const ended = new Promise<void>((resolve) => {
-      if (over.aborted) resolve();
-      over.addEventListener('abort', () => resolve(), { once: true });
-    });
-    while (!over.aborted) {
-      const target = this.#target(request, current, tokens, until);
-      if (target !== undefined) {
-        try {
-          for (const leg of target.route.legs) await this.#places.ready(leg, over);
-          const prepared = await prepareMove({
-            current,
-            target: target.route,
-            lanes: this.#lanes,
-            tokens,
-            costs: this.#costs(),
-            openLane: (place) => this.#open(place, over),
-            signal: over,
-          });
-          target.taken();
-          return { ...target, prepared, taken: false };
-        } catch (error) {
-          // The text goes on where it is; what failed there is tried again when something changes.
-          if (over.aborted || !isIsthmusError(error)) return undefined;
-          target.taken();
-        }
-      }
-      await this.#change(ended);
-    }
-    return undefined;
-  }
-
-  #target(
-    request: TextRequest,
-    current: Route,
-    tokens: readonly number[],
-    until: number,
-  ): { route: Route; reason: string; taken: () => void } | undefined {
-    const forced = this.#forced;
-    if (forced !== undefined) {
-      this.#forced = undefined;
-      const route = routeOf(forced.plan, this.#places.manifest.blocks.length);
-      if (route.id !== current.id) return { route, reason: 'asked for', taken: forced.taken };
-      forced.taken();
-      return undefined;
-    }
+  #better(request: TextRequest, current: Route, { tokens, until }: Answer): Target | undefined {
     if (!request.move || request.plan !== 'auto') return undefined;
     try {
-      const found = betterRoute(
-        current,
-        this.#situation(request, tokens, Math.max(1, until - tokens.length)),
-      );
-      return found && { route: found.best.route, reason: found.reason, taken: () => undefined };
+      const left = Math.max(1, until - tokens.length);
+      const found = betterRoute(current, this.#situation(request, tokens, left));
+      return found && { route: found.best.route, reason: found.reason };
     } catch (error) {
       if (!isIsthmusError(error)) throw error;
       return undefined;
     }
   }
 
-  async #change(ended: Promise<void>): Promise<void> {
-    const asked = new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
-    if (this.#forced !== undefined) return;
-    const seen = new AbortController();
-    try {
-      await Promise.race([this.#places.changed(seen.signal).catch(() => ended), asked, ended]);
-    } finally {
-      seen.abort();
-    }
-  }
-
-  #costs(): Parameters<typeof prepareMove>[0]['costs'] {
+  #costs(): MoveCosts {
     const { manifest } = this.#places;
     return {
       recompute: (place, span, rows) => this.paces[place].ms(span, Math.max(1, rows)),
@@ -411,11 +344,4 @@ interface Answer {
   /** Length that `tokens` may reach. */
   readonly until: number;
   isOver: boolean;
-}
-
-interface Move {
-  readonly route: Route;
-  readonly reason: string;
-  readonly prepared: PreparedMove;
-  taken: boolean;
 }

@@ -149,7 +149,10 @@ async function advance(
   const { lane, span } = work;
   for (let from = lane.filled(span); from < upTo; ) {
     throwIfAborted(signal);
-    const to = Math.min(upTo, from + CATCH_UP_ROWS);
+    // A source that has only begun may itself lag behind the text: the rest is for the switch.
+    const held = work.kind === 'copy' ? work.from.filled(span) : upTo;
+    const to = Math.min(upTo, from + CATCH_UP_ROWS, held);
+    if (to <= from) return;
     if (work.kind === 'tokens') {
       const input = { kind: 'tokens', tokens: tokens.slice(from, to) } as const;
       await lane.forward({ span, position: from, input, want: { kind: 'nothing' } });
