@@ -10,16 +10,6 @@ const LN2_LOW = 1.9082149292705877e-10;
 /** Below it the result has no full precision any more; nothing that unlikely is ever drawn. */
 const LOWEST = -708;
 
-/** Terms of Taylor's series: with |r| <= ln(2)/2 the first one left out is under 2^-60. */
-const TERMS = 14;
-
-/** 1/n!, each from the one before it. */
-const INVERSE_FACTORIALS = Float64Array.from({ length: TERMS }, (_, n) => {
-  let factorial = 1;
-  for (let factor = 2; factor <= n; factor += 1) factorial *= factor;
-  return 1 / factorial;
-});
-
 /** 2^-n; halving is exact. */
 const NEGATIVE_POWERS = ((): Float64Array => {
   const powers = new Float64Array(1_023);
@@ -31,12 +21,30 @@ const NEGATIVE_POWERS = ((): Float64Array => {
   return powers;
 })();
 
+/** 1/n!: written out, as a loop over a table takes three times as long. */
+const C2 = 1 / 2;
+const C3 = 1 / 6;
+const C4 = 1 / 24;
+const C5 = 1 / 120;
+const C6 = 1 / 720;
+const C7 = 1 / 5_040;
+const C8 = 1 / 40_320;
+const C9 = 1 / 362_880;
+const C10 = 1 / 3_628_800;
+const C11 = 1 / 39_916_800;
+const C12 = 1 / 479_001_600;
+const C13 = 1 / 6_227_020_800;
+
+/** Taylor's series; with |r| <= ln(2)/2 the first term left out is under 2^-57. */
+function series(r: number): number {
+  const high = C8 + r * (C9 + r * (C10 + r * (C11 + r * (C12 + r * C13))));
+  return 1 + r * (1 + r * (C2 + r * (C3 + r * (C4 + r * (C5 + r * (C6 + r * (C7 + r * high)))))));
+}
+
 /** `x` is 0 or below, or `-Infinity`. */
 export function expNegative(x: number): number {
   if (x < LOWEST) return 0;
   const halvings = Math.floor(0.5 - x * Math.LOG2E);
-  const rest = x + halvings * LN2_HIGH + halvings * LN2_LOW;
-  let sum = 0;
-  for (let n = TERMS - 1; n >= 0; n -= 1) sum = sum * rest + (INVERSE_FACTORIALS[n] ?? 0);
-  return sum * (NEGATIVE_POWERS[halvings] ?? 0);
+  const r = x + halvings * LN2_HIGH + halvings * LN2_LOW;
+  return series(r) * (NEGATIVE_POWERS[halvings] ?? 0);
 }

@@ -10,7 +10,7 @@ import { IsthmusError } from '../errors.ts';
 import { argmax } from './decode.ts';
 import { uniform } from './sample-draw.ts';
 import { expNegative } from './sample-exp.ts';
-import { takeBest } from './sample-select.ts';
+import { bestOf, nucleus } from './sample-select.ts';
 
 const LARGEST_FLOAT32 = (2 - 2 ** -23) * 2 ** 127;
 
@@ -27,20 +27,17 @@ export function pickToken(
   position: number,
   answer: readonly number[],
 ): number {
-  checkScores(scores);
-  const best = argmax(scores);
-  if ((scores[best] ?? -Infinity) === -Infinity) throw failed('every score is -Infinity');
+  const best = bestToken(scores);
   if (sampling.temperature === 0) return best;
   const penalised = withPenalty(scores, sampling.repetitionPenalty, answer);
-  const top = penalised[argmax(penalised)] ?? 0;
-  let candidates = allOf(penalised.length);
-  if (sampling.topK > 0 && sampling.topK < candidates.length) {
-    candidates = takeBest(penalised, candidates, sampling.topK);
-  }
-  let weights = weightsOf(penalised, candidates, top, sampling.temperature);
-  if (sampling.topP < 1) {
-    candidates = takeBest(penalised, candidates, sampling.topP * sum(weights), weights);
-    weights = weightsOf(penalised, candidates, top, sampling.temperature);
+  const top = penalised[penalised === scores ? best : argmax(penalised)] ?? 0;
+  const { topK, topP, temperature } = sampling;
+  const all = topK === 0 || topK >= penalised.length;
+  let candidates = all ? everyIndex(penalised.length) : bestOf(penalised, topK);
+  let weights = weightsOf(penalised, candidates, top, temperature);
+  if (topP < 1) {
+    candidates = nucleus(penalised, candidates, weights, topP * sum(weights));
+    weights = weightsOf(penalised, candidates, top, temperature);
   }
   return draw(candidates, weights, sampling.minP, uniform(sampling.seed, position));
 }
@@ -49,12 +46,15 @@ function failed(what: string): IsthmusError {
   return new IsthmusError('run-failed', `the model's scores cannot be drawn from: ${what}`);
 }
 
-function checkScores(scores: Float32Array): void {
-  if (scores.length === 0) throw failed('there are none');
-  for (let index = 0; index < scores.length; index += 1) {
+/** Checks on the way that the scores can be compared. */
+function bestToken(scores: Float32Array): number {
+  for (let token = 0; token < scores.length; token += 1) {
     // False for NaN, too.
-    if (!((scores[index] ?? 0) < Infinity)) throw failed(`that of token ${index} is ${scores[index]}`);
+    if (!((scores[token] ?? 0) < Infinity)) throw failed(`that of token ${token} is ${scores[token]}`);
   }
+  const best = argmax(scores);
+  if ((scores[best] ?? -Infinity) === -Infinity) throw failed('there is none above -Infinity');
+  return best;
 }
 
 /** Keskar et al. 2019 (CTRL), section 4.1, as in transformers: each token of the answer once. */
@@ -74,7 +74,7 @@ function atMost(score: number): number {
   return Math.min(score, LARGEST_FLOAT32);
 }
 
-function allOf(length: number): Uint32Array {
+function everyIndex(length: number): Uint32Array {
   const indices = new Uint32Array(length);
   for (let index = 0; index < length; index += 1) indices[index] = index;
   return indices;
