@@ -9,7 +9,13 @@ export interface Proposals {
   /** At most `most` tokens that may follow `tokens`; empty when it does not pay. */
   propose(tokens: readonly number[], most: number): readonly number[];
   /** One trip took `ms` with `drafted` proposals, of which so many were right. */
-  learn(trip: { readonly drafted: number; readonly accepted: number; readonly ms: number }): void;
+  learn(trip: Trip): void;
+}
+
+export interface Trip {
+  readonly drafted: number;
+  readonly accepted: number;
+  readonly ms: number;
 }
 
 export interface DecodeRequest {

@@ -1,6 +1,7 @@
 /** Both places of a text, without weights or a network; failures and moves come from the test. */
 import { IsthmusError } from '../../../src/errors.ts';
 import type { Manifest } from '../../../src/package/manifest.ts';
+import type { Lane } from '../../../src/runtime/lane.ts';
 import type { TextPlaces } from '../../../src/session/text/engine.ts';
 import type { Leg, PlaceName } from '../../../src/session/text/route.ts';
 import { FakeLane, type FakeLaneOptions } from './fake-lane.ts';
@@ -57,11 +58,11 @@ export class FakePlaces implements TextPlaces {
     undefined;
   readonly #waiting = new Set<() => void>();
 
-  constructor(blocks: number) {
-    this.manifest = textManifest(blocks);
+  constructor(blocks: number, manifest = textManifest(blocks)) {
+    this.manifest = manifest;
   }
 
-  async openLane(place: PlaceName): Promise<FakeLane> {
+  async openLane(place: PlaceName): Promise<Lane> {
     if (place === 'endpoint' && !this.isUp) throw new IsthmusError('endpoint-lost', 'nobody answers');
     const lane = new FakeLane({
       blocks: this.manifest.blocks.length,

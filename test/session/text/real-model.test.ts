@@ -1,0 +1,152 @@
+/** The engine over real lanes: a small model on the native runtime at both places. */
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { GREEDY, type Sampling } from '../../../src/core/sampling.ts';
+import type { OpenedPackage } from '../../../src/package/node/open-package.ts';
+import type { Lane } from '../../../src/runtime/lane.ts';
+import { LookupDrafter } from '../../../src/session/text/draft-lookup.ts';
+import { TextEngine, type TextRequest } from '../../../src/session/text/engine.ts';
+import type { TextPlan } from '../../../src/session/text/types.ts';
+import { DeviceFiles, NodeDevice } from '../../fixtures/node-device.ts';
+import { tinyText } from '../../fixtures/tiny-text.ts';
+import { FakePlaces } from './fake-places.ts';
+
+const PROMPT = [5, 9, 31, 5, 9, 77, 12, 140, 5, 9];
+const TOKENS = 64;
+const SAMPLED: Sampling = {
+  ...GREEDY,
+  temperature: 1.1,
+  topK: 40,
+  topP: 0.95,
+  repetitionPenalty: 1.1,
+  seed: 11,
+};
+
+/** Two native runners, one for each side, with one session per block as the device has. */
+class NodePlaces extends FakePlaces {
+  readonly devices: { readonly device: NodeDevice; readonly endpoint: NodeDevice };
+
+  constructor(pkg: OpenedPackage) {
+    super(pkg.manifest.blocks.length, pkg.manifest);
+    this.devices = {
+      device: new NodeDevice(new DeviceFiles(pkg)),
+      endpoint: new NodeDevice(new DeviceFiles(pkg)),
+    };
+  }
+
+  async load(): Promise<void> {
+    for (const runner of Object.values(this.devices)) {
+      for (const { index } of this.manifest.blocks) {
+        await runner.load({ stage: 0, from: index, to: index + 1 });
+      }
+    }
+  }
+
+  override async openLane(place: 'device' | 'endpoint'): Promise<Lane> {
+    return this.devices[place].openLane();
+  }
+
+  async close(): Promise<void> {
+    for (const runner of Object.values(this.devices)) await runner.close();
+  }
+}
+
+function request(more: Partial<TextRequest> = {}): TextRequest {
+  const drafter = new LookupDrafter();
+  return {
+    tokens: PROMPT,
+    sampling: GREEDY,
+    endTokens: [],
+    maxTokens: TOKENS,
+    plan: 'local',
+    mode: 'fastest',
+    move: false,
+    fallback: false,
+    proposals: {
+      propose: (tokens, most) => drafter.propose(tokens, Math.min(4, most)),
+      learn: () => undefined,
+    },
+    tokensPerTrip: () => 1,
+    now: () => 0,
+    onToken: () => false,
+    onPeriod: () => undefined,
+    ...more,
+  };
+}
+
+describe.each(['llama', 'qwen2'] as const)('a text of a real %s model', (family) => {
+  let places: NodePlaces;
+  let blocks: number;
+  const unmoved = new Map<Sampling, readonly number[]>();
+
+  beforeAll(async () => {
+    places = new NodePlaces(await tinyText(family));
+    await places.load();
+    blocks = places.manifest.blocks.length;
+    for (const sampling of [GREEDY, SAMPLED]) {
+      unmoved.set(sampling, (await new TextEngine(places).run(request({ sampling }))).tokens);
+    }
+  });
+
+  afterAll(() => places.close());
+
+  const plans = (): fc.Arbitrary<Exclude<TextPlan, 'auto'>> =>
+    fc.oneof(
+      fc.constant<'local'>('local'),
+      fc.constant<'remote'>('remote'),
+      fc.record({ cut: fc.integer({ min: 1, max: blocks - 1 }) }),
+      fc
+        .tuple(fc.integer({ min: 1, max: blocks - 2 }), fc.integer({ min: 1, max: blocks - 2 }))
+        .map(([a, b]) => ({ cut: Math.min(a, b), until: Math.max(a, b) + 1 })),
+    );
+
+  it('has words of its own', () => {
+    expect(new Set(unmoved.get(GREEDY)).size).toBeGreaterThan(3);
+    expect(unmoved.get(SAMPLED)).not.toEqual(unmoved.get(GREEDY));
+  });
+
+  it('is the same at every cut, in one place, and in the middle of the endpoint', async () => {
+    for (const [sampling, expected] of unmoved) {
+      for (let cut = 0; cut <= blocks; cut += 1) {
+        for (const until of [blocks, blocks - 1]) {
+          if (until <= cut) continue;
+          const { tokens } = await new TextEngine(places).run(request({ sampling, plan: { cut, until } }));
+          expect(tokens, `${cut}-${until}`).toEqual(expected);
+        }
+      }
+    }
+  });
+
+  it('is the same when the cut moves at every token, to and fro, at random', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(plans(), { minLength: TOKENS, maxLength: TOKENS }),
+        fc.constantFrom(GREEDY, SAMPLED),
+        async (moves, sampling) => {
+          const engine = new TextEngine(places);
+          let at = 0;
+          let periods = 0;
+          const { tokens } = await engine.run(
+            request({
+              sampling,
+              plan: moves[0] ?? 'local',
+              onToken: () => {
+                at += 1;
+                const next = moves[at];
+                if (next !== undefined) engine.moveTo(next).catch(() => undefined);
+                return false;
+              },
+              onPeriod: () => {
+                periods += 1;
+              },
+            }),
+          );
+          expect(tokens).toEqual(unmoved.get(sampling));
+          expect(periods).toBeGreaterThan(4);
+          await engine.close();
+        },
+      ),
+      { numRuns: 12 },
+    );
+  });
+});
