@@ -15,8 +15,8 @@ export const MAX_METADATA_VALUES = 2 ** 22;
 /** Arrays of arrays; the format allows them and no known key uses them. */
 export const MAX_ARRAY_DEPTH = 4;
 
-/** Keys have at most 65,535 bytes by the specification, tensors' names 64. */
-export const MAX_NAME_BYTES = 2 ** 16 - 1;
+/** Of keys and tensors' names; llama.cpp bounds the latter to 64 bytes, and no known key is longer. */
+export const MAX_NAME_BYTES = 1024;
 
 /** The largest dense models have some 1,200 tensors, mixtures of experts in one file some 2,000. */
 export const MAX_TENSORS = 2 ** 16;
