@@ -48,6 +48,12 @@ export interface EndpointOptions {
   readonly maxInputBytes?: number;
   /** Ms that a request may wait for its next step before its state is dropped. Default `IDLE_REQUEST_MS`. */
   readonly idleRequestMs?: number;
+  /** Lanes open at once, over all connections. Default `MAX_OPEN_LANES`. */
+  readonly maxLanes?: number;
+  /** Bytes of state in all lanes. Default `MAX_STATE_BYTES`. */
+  readonly maxStateBytes?: number;
+  /** Ms without a call after which a lane is dropped. Default `IDLE_LANE_MS`. */
+  readonly idleLaneMs?: number;
   /** Build the whole model's sessions at once, before anyone asks. Default true. */
   readonly warm?: boolean;
   /** Default: a runner in a thread of its own, or in this one where the sources run uncompiled. */
@@ -61,8 +67,10 @@ export interface Endpoint {
   /** With the address that it listens on, without a slash at its end. */
   readonly url: string;
   readonly port: number;
-  /** Requests that are open now; 0 means that no state is held for anyone. */
+  /** Requests and calls on lanes that are under way now. */
   readonly activeRequests: number;
+  /** Lanes that are open now; each may hold the state of a text. */
+  readonly openLanes: number;
   metrics(): MetricsSnapshot;
   /**
    * Stops: nothing new is taken, open requests get `graceMs` (default `DEFAULT_GRACE_MS`) to finish and
@@ -97,6 +105,9 @@ export async function createEndpoint(options: EndpointOptions): Promise<Endpoint
       maxOpenRequests: positive('maxSessions', options.maxSessions ?? limits.MAX_OPEN_REQUESTS),
       maxInputBytes: positive('maxInputBytes', options.maxInputBytes ?? limits.MAX_INPUT_BYTES),
       idleRequestMs: positive('idleRequestMs', options.idleRequestMs ?? limits.IDLE_REQUEST_MS),
+      maxLanes: positive('maxLanes', options.maxLanes ?? limits.MAX_OPEN_LANES),
+      maxStateBytes: positive('maxStateBytes', options.maxStateBytes ?? limits.MAX_STATE_BYTES),
+      idleLaneMs: positive('idleLaneMs', options.idleLaneMs ?? limits.IDLE_LANE_MS),
     },
   });
   const server = createHttpServer(options.tls);
@@ -108,6 +119,8 @@ export async function createEndpoint(options: EndpointOptions): Promise<Endpoint
       connections: streams.connections,
       waiting: all.reduce((sum, host) => sum + host.waiting, 0),
       loadedSegments: all.reduce((sum, host) => sum + host.loadedSegments, 0),
+      openLanes: service.openLanes,
+      stateBytes: service.stateBytes,
     });
   };
   const { staticDir } = options;
@@ -139,6 +152,9 @@ export async function createEndpoint(options: EndpointOptions): Promise<Endpoint
     port: address.port,
     get activeRequests() {
       return service.activeRequests;
+    },
+    get openLanes() {
+      return service.openLanes;
     },
     metrics: snapshot,
     close: ({ graceMs = limits.DEFAULT_GRACE_MS } = {}) => {

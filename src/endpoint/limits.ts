@@ -53,3 +53,30 @@ export const CLOSE_TIMEOUT_MS = 1000;
 
 /** Ms that requests get to finish when the endpoint stops. */
 export const DEFAULT_GRACE_MS = 5000;
+
+/** Lanes of all connections: each holds the KV cache of a text; see `MAX_STATE_BYTES` for their sum. */
+export const MAX_OPEN_LANES = 256;
+
+/**
+ * 4 GiB of state in all lanes, as reckoned from the manifests: some hundred texts of a thousand tokens on
+ * a model of a hundred million weights, a few on one of seven billion.
+ */
+export const MAX_STATE_BYTES = 4 * 2 ** 30;
+
+/**
+ * Ms without a call after which a lane's state is dropped: a person reads an answer and writes the next
+ * question within this. The client fills another lane when it comes later.
+ */
+export const IDLE_LANE_MS = 600_000;
+
+/** Calls of a lane that wait for an earlier one; a prompt in pieces is some tens. */
+export const MAX_WAITING_CALLS = 1024;
+
+/** Bytes of tensors in those calls: 8,000 rows of width 512. */
+export const MAX_WAITING_CALL_BYTES = 16 * 2 ** 20;
+
+/**
+ * Tokens of one uninterrupted turn of a loop, also while nobody waits: between turns its client's
+ * socket gets time to drain and more room for state is asked for.
+ */
+export const MAX_SLICE_TOKENS = 256;

@@ -2,12 +2,18 @@
 import type { ErrorCode } from '../errors.ts';
 import type { DoneMessage, EndpointTiming } from '../protocol/messages.ts';
 
-export type RequestKind = 'stream' | 'infer';
+/** A call on a lane counts as one request of the kind `lane`. */
+export type RequestKind = 'stream' | 'infer' | 'lane';
+
+/** What a call on a lane was. */
+export type LaneOutcome = 'forward' | 'loop' | 'read-state' | 'write-state';
 
 export interface MetricsSnapshot {
   readonly requests: Readonly<Record<string, number>>;
   readonly errors: Readonly<Record<string, number>>;
   readonly tokens: number;
+  /** Run through lanes; the picks of a loop among them. */
+  readonly rows: number;
   readonly receivedBytes: number;
   readonly sentBytes: number;
   readonly computeMs: number;
@@ -16,21 +22,28 @@ export interface MetricsSnapshot {
   readonly connections: number;
   readonly waiting: number;
   readonly loadedSegments: number;
+  readonly openLanes: number;
+  /** Of all lanes, as reckoned from the manifests. */
+  readonly stateBytes: number;
 }
 
-export type Gauges = Pick<MetricsSnapshot, 'activeRequests' | 'connections' | 'waiting' | 'loadedSegments'>;
+export type Gauges = Pick<
+  MetricsSnapshot,
+  'activeRequests' | 'connections' | 'waiting' | 'loadedSegments' | 'openLanes' | 'stateBytes'
+>;
 
 export class Metrics {
   readonly #requests = new Map<string, number>();
   readonly #errors = new Map<string, number>();
   #tokens = 0;
+  #rows = 0;
   #receivedBytes = 0;
   #sentBytes = 0;
   #computeMs = 0;
   #queueMs = 0;
 
   /** A request that ended well, or because the client cancelled it. */
-  ended(kind: RequestKind, reason: DoneMessage['reason']): void {
+  ended(kind: RequestKind, reason: DoneMessage['reason'] | LaneOutcome): void {
     add(this.#requests, `${kind}:${reason}`);
   }
 
@@ -46,6 +59,10 @@ export class Metrics {
 
   tokens(count: number): void {
     this.#tokens += count;
+  }
+
+  rows(count: number): void {
+    this.#rows += count;
   }
 
   received(bytes: number): void {
@@ -66,6 +83,7 @@ export class Metrics {
       requests: Object.fromEntries(this.#requests),
       errors: Object.fromEntries(this.#errors),
       tokens: this.#tokens,
+      rows: this.#rows,
       receivedBytes: this.#receivedBytes,
       sentBytes: this.#sentBytes,
       computeMs: this.#computeMs,
@@ -93,6 +111,7 @@ export function prometheusText(metrics: MetricsSnapshot): string {
     family('requests_total', 'counter', 'Requests that ended, by how.', requests),
     family('errors_total', 'counter', 'Errors told to clients, by code.', errors),
     family('tokens_total', 'counter', 'Tokens made.', [['', metrics.tokens]]),
+    family('rows_total', 'counter', 'Rows run through lanes.', [['', metrics.rows]]),
     family('received_bytes_total', 'counter', 'Bytes of frames and bodies received.', [
       ['', metrics.receivedBytes],
     ]),
@@ -107,6 +126,8 @@ export function prometheusText(metrics: MetricsSnapshot): string {
     family('loaded_segments', 'gauge', 'Segments that have sessions in memory.', [
       ['', metrics.loadedSegments],
     ]),
+    family('open_lanes', 'gauge', 'Lanes that are open.', [['', metrics.openLanes]]),
+    family('state_bytes', 'gauge', 'Bytes of state in lanes, as reckoned.', [['', metrics.stateBytes]]),
   ].join('');
 }
 

@@ -9,6 +9,8 @@ import type { EndpointTiming } from '../protocol/messages.ts';
 import type { SpanExecution, StepOutput } from '../runtime/executor.ts';
 import type { PackageSource, SpanRunner } from '../runtime/runner.ts';
 import { createExecutor } from '../runtime/span-executor.ts';
+import { HostedLane } from './hosted-lane.ts';
+import { openLaneOn } from './lane-runner.ts';
 import { SegmentPool } from './segment-pool.ts';
 import { TurnQueue } from './turn-queue.ts';
 
@@ -74,6 +76,21 @@ export class ModelHost {
     }
     const loadMs = this.#options.clock.now() - started;
     return this.#execution(place, span, signal, loadMs, release);
+  }
+
+  /** A lane on the runner of now; it dies with it. Throws `unsupported-model`, `closed`. */
+  openLane(): HostedLane {
+    const place = this.#current();
+    const { runner, queue, pool } = place;
+    const { manifest } = this;
+    return new HostedLane({
+      manifest,
+      lane: openLaneOn(manifest, runner),
+      queue,
+      pool,
+      clock: this.#options.clock,
+      watch: (work) => this.#watch(place, work),
+    });
   }
 
   /** Builds the sessions of the whole model, so that the first request need not wait for them. */

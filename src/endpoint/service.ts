@@ -1,6 +1,7 @@
 /** What HTTP and WebSocket share: the models, how much is admitted, what is counted. */
 import type { Clock } from '../core/clock.ts';
 import { IsthmusError } from '../errors.ts';
+import { LaneRegistry, type LaneSeat } from './lane-registry.ts';
 import type { Metrics } from './metrics.ts';
 import type { ModelHost } from './model-host.ts';
 
@@ -8,6 +9,9 @@ export interface ServiceLimits {
   readonly maxOpenRequests: number;
   readonly maxInputBytes: number;
   readonly idleRequestMs: number;
+  readonly maxLanes: number;
+  readonly maxStateBytes: number;
+  readonly idleLaneMs: number;
 }
 
 /** Ends a request that is still open; called when the endpoint stops. */
@@ -19,6 +23,7 @@ export class Service {
   readonly clock: Clock;
   readonly limits: ServiceLimits;
   readonly log: (line: string) => void;
+  readonly #lanes: LaneRegistry;
   readonly #open = new Set<StopRequest>();
   readonly #whenIdle = new Set<() => void>();
   #stopping = false;
@@ -29,6 +34,7 @@ export class Service {
     this.clock = options.clock;
     this.limits = options.limits;
     this.log = options.log;
+    this.#lanes = new LaneRegistry(options.limits);
   }
 
   get stopping(): boolean {
@@ -37,6 +43,14 @@ export class Service {
 
   get activeRequests(): number {
     return this.#open.size;
+  }
+
+  get openLanes(): number {
+    return this.#lanes.open;
+  }
+
+  get stateBytes(): number {
+    return this.#lanes.stateBytes;
   }
 
   /** Throws `unknown-model`. */
@@ -60,6 +74,20 @@ export class Service {
         details: { what: OPEN_REQUESTS, limit },
       });
     }
+    return this.begin(stop);
+  }
+
+  /**
+   * A seat for a lane. Between its calls it does not count as an open request, so that idle ones do not hold up
+   * a stop; `stop` is called when that begins. Throws `endpoint-stopping`, `limit-exceeded`.
+   */
+  admitLane(stop: StopRequest): LaneSeat {
+    if (this.#stopping) throw stoppingError();
+    return this.#lanes.admit(stop);
+  }
+
+  /** Counts work of something that was admitted as open until the returned function is called. */
+  begin(stop: StopRequest): () => void {
     this.#open.add(stop);
     return () => {
       this.#open.delete(stop);
@@ -72,6 +100,7 @@ export class Service {
   /** Takes nothing new from now on. */
   stopAdmitting(): void {
     this.#stopping = true;
+    this.#lanes.stop(stoppingError());
   }
 
   stopOpenRequests(): void {

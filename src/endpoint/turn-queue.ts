@@ -8,7 +8,14 @@ import { throwIfAborted } from '../errors.ts';
 export class TurnQueue {
   /** Each begins the work of one that waits; a set keeps the order of arrival. */
   readonly #waiting = new Set<() => void>();
+  readonly #watchers = new Set<() => void>();
   #busy = false;
+
+  /** Calls back when somebody begins to wait, until the returned function is called. */
+  onWaiting(watcher: () => void): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
 
   /** Requests that wait for a turn, the one at work not counted. */
   get length(): number {
@@ -45,6 +52,7 @@ export class TurnQueue {
       };
       this.#waiting.add(begin);
       signal?.addEventListener('abort', leave, { once: true });
+      for (const watcher of [...this.#watchers]) watcher();
     });
   }
 

@@ -49,6 +49,9 @@ export const MAX_PROBE_BYTES = 2 ** 20;
 /** Requests open at once on one connection: a page runs one or two, a recovery doubles them. */
 export const MAX_SESSIONS_PER_CONNECTION = 16;
 
+/** Lanes open at once on one connection: a page has one text or two, a move from place to place doubles them. */
+export const MAX_LANES_PER_CONNECTION = 16;
+
 /**
  * Rows of one forward, or of a loop before its first pick: a whole prompt as long as the longest answer.
  * With an answer of `MAX_PREFIX_TOKENS` beside them their ids still fit `MAX_HEADER_BYTES`.

@@ -4,7 +4,9 @@ import { IsthmusError, toIsthmusError, toWireError } from '../../errors.ts';
 import { idOf } from '../../protocol/common-fields.ts';
 import { splitFrame } from '../../protocol/envelope.ts';
 import { decodeClientMessage, type EncodeOptions, encodeServerMessage } from '../../protocol/frame.ts';
-import { MAX_SESSIONS_PER_CONNECTION } from '../../protocol/limits.ts';
+import { isLaneMessage } from '../../protocol/lane-client-fields.ts';
+import type { LaneClientMessage, OpenLaneMessage } from '../../protocol/lane-messages.ts';
+import { MAX_LANES_PER_CONNECTION, MAX_SESSIONS_PER_CONNECTION } from '../../protocol/limits.ts';
 import {
   type ClientMessage,
   PROTOCOL_VERSION,
@@ -13,6 +15,7 @@ import {
 } from '../../protocol/messages.ts';
 import type { Service } from '../service.ts';
 import { Outbox } from './outbox.ts';
+import { StreamLane } from './stream-lane.ts';
 import { StreamRequest } from './stream-request.ts';
 
 /** The id of messages about the connection itself. */
@@ -22,6 +25,7 @@ export class StreamConnection {
   readonly #service: Service;
   readonly #outbox: Outbox;
   readonly #requests = new Map<number, StreamRequest>();
+  readonly #lanes = new Map<number, StreamLane>();
 
   constructor(socket: WebSocket, service: Service) {
     this.#service = service;
@@ -53,6 +57,10 @@ export class StreamConnection {
   }
 
   #handle(message: ClientMessage): void {
+    if (isLaneMessage(message)) {
+      this.#handleLane(message);
+      return;
+    }
     const request = this.#requests.get(message.id);
     switch (message.type) {
       case 'start':
@@ -66,23 +74,51 @@ export class StreamConnection {
         return;
       case 'cancel':
         request?.cancel();
+        this.#lanes.get(message.id)?.cancel();
         return;
       case 'ping':
         this.#send({ type: 'pong', id: message.id, padding: new Uint8Array(message.replyBytes) });
     }
   }
 
+  #handleLane(message: LaneClientMessage): void {
+    if (message.type === 'open') {
+      this.#open(message);
+      return;
+    }
+    const lane = this.#lanes.get(message.id);
+    // A halt may cross the lane's end on its way.
+    if (message.type === 'halt') lane?.halt(message.call);
+    else if (lane !== undefined) lane.put(message);
+    else throw new IsthmusError('unknown-session', `no lane ${message.id} is open on this connection`);
+  }
+
+  #open(open: OpenLaneMessage): void {
+    const { id } = open;
+    this.#checkNew(id, 'lanes', this.#lanes.size, MAX_LANES_PER_CONNECTION);
+    const lane = new StreamLane({
+      service: this.#service,
+      open,
+      send: (message, options) => this.#send(message, options),
+      room: () => this.#outbox.room(),
+      onEnd: () => this.#lanes.delete(id),
+    });
+    this.#lanes.set(id, lane);
+  }
+
+  #checkNew(id: number, what: 'requests' | 'lanes', open: number, limit: number): void {
+    if (this.#requests.has(id) || this.#lanes.has(id)) {
+      throw new IsthmusError('bad-frame', `the id ${id} is in use; what has it was ended too`);
+    }
+    if (open < limit) return;
+    throw new IsthmusError('limit-exceeded', `${limit} ${what} are open on this connection`, {
+      details: { what: `${what} of a connection`, limit },
+    });
+  }
+
   #start(start: StartMessage): void {
     const { id } = start;
-    if (this.#requests.has(id)) {
-      throw new IsthmusError('bad-frame', `the id ${id} is in use; the request that has it was ended too`);
-    }
-    const limit = MAX_SESSIONS_PER_CONNECTION;
-    if (this.#requests.size >= limit) {
-      throw new IsthmusError('limit-exceeded', `${limit} requests are open on this connection`, {
-        details: { what: 'requests of a connection', limit },
-      });
-    }
+    this.#checkNew(id, 'requests', this.#requests.size, MAX_SESSIONS_PER_CONNECTION);
     const request = new StreamRequest({
       service: this.#service,
       start,
@@ -94,11 +130,11 @@ export class StreamConnection {
   }
 
   /**
-   * An error ends the request that has its id, at both ends: a client cannot tell whether it was meant
-   * for the request or for one frame of it.
+   * An error ends the request or lane that has its id, at both ends: a client cannot tell whether it was
+   * meant for the whole or for one frame of it.
    */
   #refuse(id: number, error: IsthmusError): void {
-    const request = this.#requests.get(id);
+    const request = this.#requests.get(id) ?? this.#lanes.get(id);
     if (request !== undefined) {
       request.fail(error);
       return;
@@ -115,7 +151,7 @@ export class StreamConnection {
 
   #closed(): void {
     this.#outbox.closed();
-    for (const request of this.#requests.values()) request.cancel();
+    for (const request of [...this.#requests.values(), ...this.#lanes.values()]) request.cancel();
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { type TensorMap, totalBytes } from '../../core/tensor.ts';
 import { IsthmusError } from '../../errors.ts';
+import { idleError } from '../idle-error.ts';
 import { MAX_WAITING_STEP_BYTES, MAX_WAITING_STEPS } from '../limits.ts';
 
 export class StepInbox {
@@ -57,8 +58,7 @@ export class StepInbox {
       };
       const timer = setTimeout(() => {
         settle();
-        const message = `no step came for ${this.#idleMs} ms; the request's state was dropped`;
-        reject(new IsthmusError('unknown-session', message, { details: { idleMs: this.#idleMs } }));
+        reject(idleError('step', this.#idleMs));
       }, this.#idleMs);
       this.#taker = (tensors) => {
         settle();

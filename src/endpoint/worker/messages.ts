@@ -2,9 +2,11 @@
  * What the endpoint and its worker say to each other, as one union per direction. The worker holds the
  * runner and asks for the package's files; the endpoint holds the files and asks for work.
  */
-import type { Segment } from '../../core/span.ts';
+import type { Segment, Span } from '../../core/span.ts';
+import type { TensorMap } from '../../core/tensor.ts';
 import type { WireError } from '../../errors.ts';
 import type { Manifest } from '../../package/manifest.ts';
+import type { ForwardRequest, ForwardResult, LoopRequest, LoopResult } from '../../runtime/lane.ts';
 import type { RunRequest, RunResult, StateId } from '../../runtime/runner.ts';
 
 /** Given to the worker when it starts. */
@@ -21,7 +23,38 @@ export interface Calls {
   closeState: { readonly takes: StateId; readonly yields: undefined };
   run: { readonly takes: RunRequest; readonly yields: RunResult };
   close: { readonly takes: undefined; readonly yields: undefined };
+  forward: {
+    readonly takes: { readonly lane: LaneId; readonly request: ForwardRequest };
+    readonly yields: ForwardResult;
+  };
+  /** Its tokens come first, each as a `token`. */
+  loop: {
+    readonly takes: { readonly lane: LaneId; readonly request: LoopRequest };
+    readonly yields: LoopResult;
+  };
+  readState: {
+    readonly takes: {
+      readonly lane: LaneId;
+      readonly span: Span;
+      readonly from: number;
+      readonly to: number;
+    };
+    readonly yields: TensorMap;
+  };
+  writeState: {
+    readonly takes: {
+      readonly lane: LaneId;
+      readonly span: Span;
+      readonly from: number;
+      readonly tensors: TensorMap;
+    };
+    readonly yields: undefined;
+  };
+  closeLane: { readonly takes: LaneId; readonly yields: undefined };
 }
+
+/** Chosen by the endpoint; the worker makes the lane at its first call. */
+export type LaneId = number;
 
 export type CallName = keyof Calls;
 
@@ -36,7 +69,7 @@ export type Call = {
 
 export type ToWorker =
   | Call
-  /** The caller of a load no longer wants it. */
+  /** The caller of a load no longer wants it; a forward or loop is to end where it can. */
   | { readonly kind: 'abort'; readonly id: number }
   | { readonly kind: 'file'; readonly id: number; readonly bytes: Uint8Array }
   | { readonly kind: 'no-file'; readonly id: number; readonly error: WireError };
@@ -45,6 +78,7 @@ export type FromWorker =
   | { readonly kind: 'result'; readonly id: number; readonly value: Calls[CallName]['yields'] }
   | { readonly kind: 'failure'; readonly id: number; readonly error: WireError }
   | { readonly kind: 'progress'; readonly id: number; readonly done: number; readonly total: number }
+  | { readonly kind: 'token'; readonly id: number; readonly token: number }
   | { readonly kind: 'read'; readonly id: number; readonly path: string };
 
 /** The half of a `MessagePort` or `Worker` that both sides use. */

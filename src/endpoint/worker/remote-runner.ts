@@ -7,11 +7,13 @@ import type {
   PackageSource,
   RunRequest,
   RunResult,
-  SpanRunner,
   StateId,
 } from '../../runtime/runner.ts';
+import type { LaneRunner, PlacedLane } from '../lane-runner.ts';
+import type { CallOptions } from './call-worker.ts';
 import { compact } from './compact.ts';
-import type { Call, CallName, Calls, FromWorker, Port, ToWorker } from './messages.ts';
+import type { Call, CallName, Calls, FromWorker, LaneId, Port, ToWorker } from './messages.ts';
+import { RemotePlacedLane } from './remote-placed-lane.ts';
 
 export interface RemoteRunnerOptions {
   readonly port: Port<ToWorker, FromWorker>;
@@ -21,18 +23,18 @@ export interface RemoteRunnerOptions {
   readonly end: () => Promise<void>;
 }
 
-interface Pending {
+interface Pending extends Pick<CallOptions, 'onProgress' | 'onToken'> {
   readonly resolve: (value: Calls[CallName]['yields']) => void;
   readonly reject: (error: IsthmusError) => void;
-  readonly onProgress?: LoadOptions['onProgress'];
 }
 
-export class RemoteRunner implements SpanRunner {
+export class RemoteRunner implements LaneRunner {
   readonly provider: ExecutionProvider = 'cpu';
   readonly threads: number;
   readonly #options: RemoteRunnerOptions;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
+  #nextLane: LaneId = 1;
   /** Why nothing can be asked any more. */
   #ended: IsthmusError | undefined;
 
@@ -49,14 +51,7 @@ export class RemoteRunner implements SpanRunner {
 
   async load(segment: Segment, options: LoadOptions = {}): Promise<void> {
     throwIfAborted(options.signal);
-    const id = this.#nextId;
-    const abort = (): void => this.#options.port.postMessage({ kind: 'abort', id }, []);
-    options.signal?.addEventListener('abort', abort, { once: true });
-    try {
-      await this.#call('load', segment, [], options.onProgress);
-    } finally {
-      options.signal?.removeEventListener('abort', abort);
-    }
+    await this.#call('load', segment, options);
   }
 
   async unload(segment: Segment): Promise<void> {
@@ -73,7 +68,13 @@ export class RemoteRunner implements SpanRunner {
 
   run(request: RunRequest): Promise<RunResult> {
     const { tensors, transfer } = compact(request.feeds);
-    return this.#call('run', { ...request, feeds: tensors }, transfer);
+    return this.#call('run', { ...request, feeds: tensors }, { transfer });
+  }
+
+  openLane(): PlacedLane {
+    const lane = this.#nextLane;
+    this.#nextLane += 1;
+    return new RemotePlacedLane(lane, (name, argument, options) => this.#call(name, argument, options));
   }
 
   /** Frees the sessions in order where the worker still answers, then ends it. */
@@ -86,28 +87,43 @@ export class RemoteRunner implements SpanRunner {
     await this.#options.end();
   }
 
-  #call<Name extends CallName>(
+  async #call<Name extends CallName>(
     name: Name,
     argument: Calls[Name]['takes'],
-    transfer: readonly ArrayBuffer[] = [],
-    onProgress?: LoadOptions['onProgress'],
+    options: CallOptions = {},
   ): Promise<Calls[Name]['yields']> {
-    if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    return this.#post(name, argument, transfer, onProgress);
+    if (this.#ended !== undefined) throw this.#ended;
+    const { signal } = options;
+    const id = this.#nextId;
+    const answer = this.#post(name, argument, options);
+    if (signal === undefined) return answer;
+    const abort = (): void => this.#options.port.postMessage({ kind: 'abort', id }, []);
+    // Also where it fired before: the call decides what that means.
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+    try {
+      return await answer;
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
   }
 
   #post<Name extends CallName>(
     name: Name,
     argument: Calls[Name]['takes'],
-    transfer: readonly ArrayBuffer[] = [],
-    onProgress?: LoadOptions['onProgress'],
+    { transfer = [], onProgress, onToken }: CallOptions = {},
   ): Promise<Calls[Name]['yields']> {
     const id = this.#nextId;
     this.#nextId += 1;
     return new Promise((resolve, reject) => {
       // The worker answers a call with what `Calls` says of it: both ends are built from that table.
       const settle = resolve as (value: Calls[CallName]['yields']) => void;
-      this.#pending.set(id, { resolve: settle, reject, ...(onProgress && { onProgress }) });
+      this.#pending.set(id, {
+        resolve: settle,
+        reject,
+        ...(onProgress && { onProgress }),
+        ...(onToken && { onToken }),
+      });
       this.#options.port.postMessage({ kind: 'call', id, name, argument } as Call, transfer);
     });
   }
@@ -120,6 +136,10 @@ export class RemoteRunner implements SpanRunner {
     const pending = this.#pending.get(message.id);
     if (message.kind === 'progress') {
       pending?.onProgress?.(message.done, message.total);
+      return;
+    }
+    if (message.kind === 'token') {
+      pending?.onToken?.(message.token);
       return;
     }
     this.#pending.delete(message.id);

@@ -1,7 +1,9 @@
 /** The worker's side: does what it is asked with a runner, and reads files by asking for them. */
 import { fromWireError, toWireError } from '../../errors.ts';
+import type { Manifest } from '../../package/manifest.ts';
 import type { PackageSource, SpanRunner } from '../../runtime/runner.ts';
 import { compact } from './compact.ts';
+import { LaneShelf } from './lane-shelf.ts';
 import type { Call, FromWorker, Port, ToWorker } from './messages.ts';
 
 interface Reading {
@@ -11,10 +13,11 @@ interface Reading {
 
 export function serveRunner(
   port: Port<FromWorker, ToWorker>,
+  manifest: Manifest,
   createRunner: (source: PackageSource) => SpanRunner,
 ): void {
   const readings = new Map<number, Reading>();
-  const loads = new Map<number, AbortController>();
+  const aborts = new Map<number, AbortController>();
   let nextRead = 1;
   const runner = createRunner({
     read: (path) =>
@@ -26,16 +29,16 @@ export function serveRunner(
       }),
   });
 
-  const load = async (id: number, call: Extract<Call, { name: 'load' }>): Promise<undefined> => {
+  const lanes = new LaneShelf(manifest, runner);
+
+  /** Runs what an `abort` with the call's id can end. */
+  const abortable = async <T>(id: number, run: (signal: AbortSignal) => Promise<T>): Promise<T> => {
     const abort = new AbortController();
-    loads.set(id, abort);
+    aborts.set(id, abort);
     try {
-      await runner.load(call.argument, {
-        signal: abort.signal,
-        onProgress: (done, total) => port.postMessage({ kind: 'progress', id, done, total }, []),
-      });
+      return await run(abort.signal);
     } finally {
-      loads.delete(id);
+      aborts.delete(id);
     }
   };
 
@@ -49,7 +52,12 @@ export function serveRunner(
         return;
       }
       case 'load':
-        await load(id, call);
+        await abortable(id, (signal) =>
+          runner.load(call.argument, {
+            signal,
+            onProgress: (done, total) => port.postMessage({ kind: 'progress', id, done, total }, []),
+          }),
+        );
         break;
       case 'unload':
         await runner.unload(call.argument);
@@ -59,6 +67,34 @@ export function serveRunner(
         return;
       case 'closeState':
         await runner.closeState(call.argument);
+        break;
+      case 'forward': {
+        const { lane, request } = call.argument;
+        const result = await abortable(id, (signal) => lanes.get(lane).forward(request, { signal }));
+        const { tensors, transfer } = compact(result.tensors);
+        port.postMessage({ kind: 'result', id, value: { ...result, tensors } }, transfer);
+        return;
+      }
+      case 'loop': {
+        const { lane, request } = call.argument;
+        const onToken = (token: number): void => port.postMessage({ kind: 'token', id, token }, []);
+        const value = await abortable(id, (signal) => lanes.get(lane).loop(request, { signal, onToken }));
+        port.postMessage({ kind: 'result', id, value }, []);
+        return;
+      }
+      case 'readState': {
+        const { lane, span, from, to } = call.argument;
+        const { tensors, transfer } = compact(await lanes.get(lane).readState(span, from, to));
+        port.postMessage({ kind: 'result', id, value: tensors }, transfer);
+        return;
+      }
+      case 'writeState': {
+        const { lane, span, from, tensors } = call.argument;
+        await lanes.get(lane).writeState(span, from, tensors);
+        break;
+      }
+      case 'closeLane':
+        await lanes.close(call.argument);
         break;
       case 'close':
         await runner.close();
@@ -73,7 +109,7 @@ export function serveRunner(
         port.postMessage({ kind: 'failure', id: message.id, error: toWireError(error, 'run-failed') }, []);
       });
     } else if (message.kind === 'abort') {
-      loads.get(message.id)?.abort();
+      aborts.get(message.id)?.abort();
     } else {
       const reading = readings.get(message.id);
       readings.delete(message.id);

@@ -7,4 +7,4 @@ import { serveRunner } from './serve-runner.ts';
 // Ours by construction: only `start-worker.ts` starts this file.
 const { manifest, threads } = workerData as WorkerSetup;
 const port = parentPort;
-if (port !== null) serveRunner(port, (source) => createNodeRunner(manifest, source, { threads }));
+if (port !== null) serveRunner(port, manifest, (source) => createNodeRunner(manifest, source, { threads }));

@@ -25,6 +25,7 @@ function joined(source: PackageSource, create?: (source: PackageSource) => SpanR
       postMessage: (message: FromWorker, transfer) => port2.postMessage(message, transfer),
       on: (event, handler) => port2.on(event, handler),
     },
+    speech.manifest,
     create ?? ((remote) => createNodeRunner(speech.manifest, remote)),
   );
   const ends: string[] = [];

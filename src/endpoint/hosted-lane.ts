@@ -1,0 +1,281 @@
+/**
+ * A lane that takes turns with everyone else on its runner. A turn is at most `PREFILL_ROWS` rows or, while
+ * others wait, one token. A loop that nobody waits for runs on beside the runtime, without a hop between
+ * threads per token, and is called back at its next token when somebody comes.
+ */
+import type { Clock } from '../core/clock.ts';
+import type { Span } from '../core/span.ts';
+import type { TensorMap } from '../core/tensor.ts';
+import { throwIfAborted } from '../errors.ts';
+import type { Manifest } from '../package/manifest.ts';
+import { crossingAtCut, segmentsOf } from '../package/segments.ts';
+import type { EndpointTiming } from '../protocol/messages.ts';
+import type { ForwardRequest, ForwardResult, LaneInput, LoopRequest, LoopResult } from '../runtime/lane.ts';
+import { loopOf, rowsOf } from '../runtime/lane-check.ts';
+import { cutRows, joinPieces } from '../runtime/lane-rows.ts';
+import { PREFILL_ROWS } from '../runtime/lane-run.ts';
+import type { PlacedLane } from './lane-runner.ts';
+import { MAX_SLICE_TOKENS } from './limits.ts';
+import type { SegmentPool } from './segment-pool.ts';
+import type { TurnQueue } from './turn-queue.ts';
+
+export interface HostedLaneOptions {
+  readonly manifest: Manifest;
+  readonly lane: PlacedLane;
+  readonly queue: TurnQueue;
+  readonly pool: SegmentPool;
+  readonly clock: Clock;
+  /** Notices when the runner turns out to be dead. */
+  readonly watch: <T>(work: Promise<T>) => Promise<T>;
+}
+
+export interface Answered<T> {
+  readonly result: T;
+  readonly timing: EndpointTiming;
+}
+
+export interface HostedLoopOptions {
+  /** `timing` is what passed since the token before. */
+  readonly onToken: (token: number, timing: EndpointTiming) => void;
+  /** Called before each turn with the positions that may be held after it; waits and throws as it likes. */
+  readonly beforeTurn: (positions: number) => Promise<void>;
+  /** Ends the loop at its next token. */
+  readonly halt: AbortSignal;
+  /** Nobody wants the answer any more. */
+  readonly signal: AbortSignal;
+}
+
+type LoopOutcome = Pick<LoopResult, 'reason' | 'endToken'>;
+
+/** Times of one call. */
+class Stopwatch {
+  queueMs = 0;
+  computeMs = 0;
+  loadMs = 0;
+  #told: Required<EndpointTiming> = { queueMs: 0, computeMs: 0, loadMs: 0 };
+
+  total(): EndpointTiming {
+    return { queueMs: this.queueMs, computeMs: this.computeMs, loadMs: this.loadMs };
+  }
+
+  /** Since this was last asked. */
+  lap(): EndpointTiming {
+    const { queueMs, computeMs, loadMs } = this;
+    const told = this.#told;
+    this.#told = { queueMs, computeMs, loadMs };
+    return {
+      queueMs: queueMs - told.queueMs,
+      computeMs: computeMs - told.computeMs,
+      ...(loadMs > told.loadMs ? { loadMs: loadMs - told.loadMs } : {}),
+    };
+  }
+}
+
+/** Calls must be made one after another. */
+export class HostedLane {
+  readonly #options: HostedLaneOptions;
+
+  constructor(options: HostedLaneOptions) {
+    this.#options = options;
+  }
+
+  /** Throws what a lane throws, and `limit-exceeded` when no more segments can be loaded. */
+  async forward(request: ForwardRequest, signal: AbortSignal): Promise<Answered<ForwardResult>> {
+    const times = new Stopwatch();
+    const result = await this.#onSpan(request.span, times, () => this.#pieces(request, times, signal));
+    return { result, timing: times.total() };
+  }
+
+  async loop(request: LoopRequest, options: HostedLoopOptions): Promise<Answered<LoopOutcome>> {
+    const { stage } = loopOf(this.#options.manifest);
+    const span = { from: stage.from, to: stage.to };
+    const times = new Stopwatch();
+    const result = await this.#onSpan(span, times, () => this.#slices(span, request, options, times));
+    return { result, timing: times.total() };
+  }
+
+  async readState(span: Span, from: number, to: number, signal: AbortSignal): Promise<Answered<TensorMap>> {
+    const times = new Stopwatch();
+    const { lane } = this.#options;
+    const result = await this.#turn(times, signal, () => lane.readState(span, from, to));
+    return { result, timing: times.total() };
+  }
+
+  async writeState(
+    span: Span,
+    from: number,
+    tensors: TensorMap,
+    signal: AbortSignal,
+  ): Promise<Answered<undefined>> {
+    const times = new Stopwatch();
+    const { lane } = this.#options;
+    await this.#turn(times, signal, () => lane.writeState(span, from, tensors));
+    return { result: undefined, timing: times.total() };
+  }
+
+  async close(): Promise<void> {
+    // A dead runner has no state left to forget.
+    await this.#options.watch(this.#options.lane.close()).catch(() => undefined);
+  }
+
+  /** Holds the span's sessions while it is worked on; then the pool keeps them warm as long as it has room. */
+  async #onSpan<T>(span: Span, times: Stopwatch, work: () => Promise<T>): Promise<T> {
+    const { manifest, pool, clock, watch } = this.#options;
+    const started = clock.now();
+    const release = await watch(pool.acquire(segmentsOf(manifest, span)));
+    times.loadMs += clock.now() - started;
+    try {
+      return await work();
+    } finally {
+      release();
+    }
+  }
+
+  /** Work in its turn; the time it took counts as computed. */
+  #turn<T>(times: Stopwatch, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const { queue, clock, watch } = this.#options;
+    const asked = clock.now();
+    const turn = queue.run(async () => {
+      const began = clock.now();
+      times.queueMs += began - asked;
+      try {
+        return await work();
+      } finally {
+        times.computeMs += clock.now() - began;
+      }
+    }, signal);
+    return watch(turn);
+  }
+
+  /** The last piece has all rows that are picked from. */
+  async #pieces(request: ForwardRequest, times: Stopwatch, signal: AbortSignal): Promise<ForwardResult> {
+    const { lane, manifest } = this.#options;
+    const { span, position, input, want } = request;
+    const rows = rowsOf(input);
+    const picked = want.kind === 'pick' ? want.pick.drafts.length + 1 : 0;
+    const before: TensorMap[] = [];
+    let from = 0;
+    for (; rows - from > PREFILL_ROWS && rows - from - PREFILL_ROWS >= picked; from += PREFILL_ROWS) {
+      const piece: ForwardRequest = {
+        span,
+        position: position + from,
+        input: this.#cut(span, input, from, from + PREFILL_ROWS),
+        want: want.kind === 'pick' ? { kind: 'nothing' } : want,
+      };
+      before.push((await this.#turn(times, signal, () => lane.forward(piece))).tensors);
+    }
+    const last: ForwardRequest = {
+      span,
+      position: position + from,
+      input: this.#cut(span, input, from, rows),
+      want,
+    };
+    const result = await this.#turn(times, signal, () => lane.forward(last));
+    if (want.kind !== 'crossing' || before.length === 0) return result;
+    const declared = crossingAtCut(manifest, span.to, 'step')?.sent ?? [];
+    return { ...result, tensors: joinPieces([...before, result.tensors], declared, PREFILL_ROWS) };
+  }
+
+  #cut(span: Span, input: LaneInput, from: number, to: number): LaneInput {
+    if (input.kind === 'tokens') return { kind: 'tokens', tokens: input.tokens.slice(from, to) };
+    const declared = crossingAtCut(this.#options.manifest, span.from, 'step')?.sent ?? [];
+    const tensors = cutRows(input.tensors, declared, input.rows, from, to);
+    return { kind: 'tensors', tensors, rows: to - from };
+  }
+
+  async #slices(
+    span: Span,
+    request: LoopRequest,
+    options: HostedLoopOptions,
+    times: Stopwatch,
+  ): Promise<LoopOutcome> {
+    const { halt, signal, beforeTurn } = options;
+    const { lane } = this.#options;
+    const answer = [...request.answer];
+    let { position, tokens } = request;
+    while (tokens.length > PREFILL_ROWS && request.maxTokens > 0) {
+      await beforeTurn(position + PREFILL_ROWS);
+      if (halt.aborted) return { reason: 'stopped' };
+      const input: LaneInput = { kind: 'tokens', tokens: tokens.slice(0, PREFILL_ROWS) };
+      const piece: ForwardRequest = { span, position, input, want: { kind: 'nothing' } };
+      await this.#turn(times, signal, () => lane.forward(piece));
+      position += PREFILL_ROWS;
+      tokens = tokens.slice(PREFILL_ROWS);
+    }
+    for (let left = request.maxTokens; ; ) {
+      const most = Math.min(left, MAX_SLICE_TOKENS);
+      await beforeTurn(position + tokens.length + most);
+      if (halt.aborted) return { reason: 'stopped' };
+      const slice = await this.#slice(
+        { ...request, position, tokens, answer, maxTokens: most },
+        options,
+        times,
+      );
+      throwIfAborted(signal);
+      const { reason, made, asked } = slice;
+      if (reason.reason === 'end') return reason;
+      left -= made.length;
+      // Fewer than asked for: the context is full.
+      if (reason.reason === 'max-tokens' && (left === 0 || made.length < asked)) return reason;
+      const last = made.at(-1);
+      if (last === undefined) continue;
+      answer.push(...made);
+      position += tokens.length + made.length - 1;
+      tokens = [last];
+    }
+  }
+
+  /** One turn: one token where others wait, else until somebody does. */
+  async #slice(request: LoopRequest, options: HostedLoopOptions, times: Stopwatch): Promise<Slice> {
+    const { queue, lane, clock, watch } = this.#options;
+    const { halt, signal, onToken } = options;
+    const asked = clock.now();
+    const turn = queue.run(async () => {
+      let mark = clock.now();
+      times.queueMs += mark - asked;
+      const lap = (): void => {
+        const now = clock.now();
+        times.computeMs += now - mark;
+        mark = now;
+      };
+      const stop = new AbortController();
+      const end = (): void => stop.abort();
+      const isAlone = queue.length === 0;
+      const forget = isAlone ? queue.onWaiting(end) : () => undefined;
+      halt.addEventListener('abort', end, { once: true });
+      signal.addEventListener('abort', end, { once: true });
+      const maxTokens = isAlone ? request.maxTokens : 1;
+      const made: number[] = [];
+      try {
+        const { reason, endToken } = await lane.loop(
+          { ...request, maxTokens },
+          {
+            signal: stop.signal,
+            onToken: (token) => {
+              lap();
+              made.push(token);
+              if (!signal.aborted) onToken(token, times.lap());
+            },
+          },
+        );
+        return {
+          reason: { reason, ...(endToken === undefined ? {} : { endToken }) },
+          made,
+          asked: maxTokens,
+        };
+      } finally {
+        lap();
+        forget();
+        halt.removeEventListener('abort', end);
+        signal.removeEventListener('abort', end);
+      }
+    }, signal);
+    return watch(turn);
+  }
+}
+
+interface Slice {
+  readonly reason: LoopOutcome;
+  readonly made: readonly number[];
+  readonly asked: number;
+}
