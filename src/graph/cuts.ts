@@ -37,6 +37,10 @@ export interface CutSearch {
   readonly stateHome: ReadonlyMap<string, number>;
   /** State outputs: they stay where they are made. */
   readonly stateOutputs: ReadonlySet<string>;
+  /** Values that each side makes for itself beside constants: what follows from a step's place alone. */
+  readonly free?: ReadonlySet<string>;
+  /** Values that must not cross although they are activations. */
+  readonly kept?: ReadonlySet<string>;
 }
 
 export interface FoundCut extends CrossingAnswer {
@@ -54,11 +58,14 @@ function crossingAt(search: CutSearch, position: number, size: (value: string) =
     near,
     wanted: [...graph.outputs.keys()].filter((name) => !stateOutputs.has(name)),
     cost: (value) => {
-      if (traits.raw.has(value) || stateHome.has(value)) return Infinity;
+      if (traits.raw.has(value) || stateHome.has(value) || search.kept?.has(value) === true) return Infinity;
       return size(value) + TENSOR_OVERHEAD_BYTES;
     },
     recomputable: traits.recomputable,
-    free: (value) => traits.constant.has(value) || (stateHome.get(value) ?? -1) >= position,
+    free: (value) =>
+      traits.constant.has(value) ||
+      search.free?.has(value) === true ||
+      (stateHome.get(value) ?? -1) >= position,
   });
 }
 

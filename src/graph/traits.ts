@@ -29,6 +29,12 @@ const LIGHT_OPS = new Set(
 
 const PRODUCT_OPS = new Set(['MatMul', 'Gemm', 'Einsum']);
 
+/** Operators that look rows up: in a table of weights the answer is an activation, not the ids. */
+const LOOKUP_OPS = new Set(['Gather', 'GatherBlockQuantized']);
+
+/** Tables of these hold numbers of a weight; tables of whole ids only rename what was given. */
+const WEIGHT_DTYPE = /^(float|u?int8)/;
+
 /** Operators that reveal only extents of what they read. */
 const EXTENT_OPS = new Set(['Shape', 'Size']);
 
@@ -85,7 +91,9 @@ export function graphTraits(
     const isConstant = reads.every((name) => constant.has(name));
     heavy.push(touchesBig && !isConstant);
     mark.push(touchesBig && !isConstant ? markOf(graph, node.opType, reads) : '');
-    const isRaw = !touchesBig && !EXTENT_OPS.has(node.opType) && reads.some((name) => raw.has(name));
+    const isLookup = LOOKUP_OPS.has(node.opType) && isWeight(graph, constant, node.inputs[0]);
+    const isRaw =
+      !touchesBig && !isLookup && !EXTENT_OPS.has(node.opType) && reads.some((name) => raw.has(name));
     for (const output of node.outputs) {
       if (isConstant) constant.add(output);
       if (isConstant && touchesBig) big.add(output);
@@ -101,6 +109,13 @@ export function graphTraits(
     return PRODUCT_OPS.has(node.opType) && (work[index] ?? Infinity) <= total * CHEAP_SHARE;
   };
   return { heavy, mark, constant, raw, recomputable };
+}
+
+/** A table of weights: as it lies in the file, or derived from weights alone. */
+function isWeight(graph: ModelGraph, constant: ReadonlySet<string>, name: string | undefined): boolean {
+  if (name === undefined || !constant.has(name)) return false;
+  const tensor = graph.initializers.get(name);
+  return tensor !== undefined && WEIGHT_DTYPE.test(dtypeOf(tensor.dataType) ?? 'uint8');
 }
 
 function markOf(graph: ModelGraph, opType: string, reads: readonly string[]): string {

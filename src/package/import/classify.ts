@@ -8,11 +8,13 @@ import { type ModelGraph, prune, toModelGraph } from '../../graph/model-graph.ts
 import { dtypeOf, type OnnxModel, type OnnxValue } from '../../graph/onnx-types.ts';
 import { branchInputs, constantsToInitializers, takeBranch } from '../../graph/specialise.ts';
 import { graphTraits } from '../../graph/traits.ts';
+import { type FeedCandidates, feedCandidates } from './feed-candidates.ts';
+import { floatScores } from './float-scores.ts';
+import type { ImportHints } from './hints.ts';
+import { pairStates, type StatePair } from './state-pairs.ts';
+import { tokenInput } from './token-input.ts';
 
-export interface StatePair {
-  readonly input: OnnxValue;
-  readonly output: OnnxValue;
-}
+export type { StatePair } from './state-pairs.ts';
 
 export interface LoopParts {
   readonly kind: 'loop';
@@ -21,8 +23,12 @@ export interface LoopParts {
   /** Fills the read-only state from the context; absent when there is none. */
   readonly init?: OnnxModel;
   readonly tokens: OnnxValue;
+  /** Token ids run below this. */
+  readonly ids: number;
   readonly logits: OnnxValue;
   readonly context: readonly OnnxValue[];
+  /** Inputs that may follow from the place in the text; only decoders without context have them. */
+  readonly places: readonly FeedCandidates[];
   /** State that each step extends. */
   readonly stepStates: readonly StatePair[];
   /** State that `init` fills and steps only read. */
@@ -37,7 +43,7 @@ export interface OnceParts {
 }
 
 /** Splits a file into parts. A file with neither tokens nor state runs once per request. */
-export function classify(model: OnnxModel): OnceParts | LoopParts {
+export function classify(model: OnnxModel, hints?: ImportHints): OnceParts | LoopParts {
   const branches = branchInputs(model);
   const [branch] = branches;
   if (branches.length > 1) {
@@ -48,13 +54,13 @@ export function classify(model: OnnxModel): OnceParts | LoopParts {
   }
   if (branch === undefined) {
     const flat = prune(constantsToInitializers(model));
-    return loopParts(flat, undefined, undefined) ?? { kind: 'once', model: flat };
+    return loopParts(flat, undefined, undefined, hints) ?? { kind: 'once', model: flat };
   }
   const taken = takeBranch(model, branch, true);
   const other = takeBranch(model, branch, false);
   // The branch that reads more of the inputs is the one that goes on from state.
   const inStep = taken.graph.inputs.length >= other.graph.inputs.length;
-  const parts = loopParts(inStep ? taken : other, inStep ? other : taken, { input: branch, inStep });
+  const parts = loopParts(inStep ? taken : other, inStep ? other : taken, { input: branch, inStep }, hints);
   if (parts === undefined) {
     throw new IsthmusError(
       'unsupported-model',
@@ -68,19 +74,25 @@ function loopParts(
   step: OnnxModel,
   first: OnnxModel | undefined,
   branch: LoopParts['branch'],
+  hints: ImportHints | undefined,
 ): LoopParts | undefined {
   const graph = toModelGraph(step);
   const pairs = pairStates(step);
-  const tokens = tokenInput(graph);
-  if (tokens === undefined || pairs.length === 0) return undefined;
+  const stateNames = new Set(pairs.flatMap((pair) => [pair.input.name, pair.output.name]));
+  const width = step.graph.outputs.find((value) => !stateNames.has(value.name))?.dims?.at(-1);
+  const found = tokenInput(graph, typeof width === 'number' ? width : undefined);
+  if (found === undefined || pairs.length === 0) return undefined;
+  const { value: tokens, ids } = found;
   const constant = graphTraits(graph, new Set(), []).constant;
   const isKept = (pair: StatePair): boolean =>
     constant.has(pair.output.name) || passesThrough(graph, pair.input.name, pair.output.name);
   const initStates = pairs.filter(isKept);
   const stepStates = pairs.filter((pair) => !isKept(pair));
-  const stateNames = new Set(pairs.flatMap((pair) => [pair.input.name, pair.output.name]));
-  const logits = logitsOutput(step, stateNames);
-  const stepModel = prune(step, [logits, ...stepStates.map((pair) => pair.output)]);
+  const scored = logitsOutput(step, stateNames);
+  const pruned = prune(step, [scored, ...stepStates.map((pair) => pair.output)]);
+  // A merged model is compared with itself by the names that it came with.
+  const { model: stepModel, scores: logits } =
+    branch === undefined ? floatScores(pruned, scored) : { model: pruned, scores: scored };
   const init =
     first === undefined || initStates.length === 0
       ? undefined
@@ -91,24 +103,24 @@ function loopParts(
   if (initStates.length > 0 && init === undefined) {
     throw new IsthmusError('unsupported-model', 'some state is read but nothing in the model fills it');
   }
-  const context = new Map<string, OnnxValue>();
-  for (const value of [...stepModel.graph.inputs, ...(init?.graph.inputs ?? [])]) {
-    if (value.name === tokens.name || stateNames.has(value.name)) continue;
-    if (dtypeOf(value.elemType)?.startsWith('float') !== true) {
-      throw new IsthmusError(
-        'unsupported-model',
-        `the input '${value.name}' is neither tokens, state nor context: this kind of model is not supported yet`,
-        { details: { input: value.name } },
-      );
-    }
-    context.set(value.name, value);
-  }
+  const others = [...stepModel.graph.inputs, ...(init?.graph.inputs ?? [])].filter(
+    (value) => value.name !== tokens.name && !stateNames.has(value.name),
+  );
+  const { context, places } = placesAndContext(
+    toModelGraph(stepModel),
+    new Map(others.map((value) => [value.name, value])),
+    tokens,
+    stepStates,
+    hints,
+  );
   return {
     kind: 'loop',
     step: stepModel,
     tokens,
+    ids,
     logits,
-    context: [...context.values()],
+    context,
+    places,
     stepStates,
     initStates,
     ...(init === undefined ? {} : { init }),
@@ -116,19 +128,38 @@ function loopParts(
   };
 }
 
-/** The integer input `[batch, seq]` that picks rows of a weight. */
-export function tokenInput(graph: ModelGraph): OnnxValue | undefined {
-  const candidates = new Set<string>();
-  for (const node of graph.nodes) {
-    const [table, indices] = node.inputs;
-    if (node.opType !== 'Gather' || table === undefined || indices === undefined) continue;
-    if (graph.initializers.has(table) && graph.inputs.has(indices)) candidates.add(indices);
-  }
-  return [...graph.inputs.values()].find(
-    (value) =>
-      candidates.has(value.name) &&
-      value.dims?.length === 2 &&
-      /^int(32|64)$/.test(dtypeOf(value.elemType) ?? ''),
+/** Float tensors of features come from a stage before; what is left must follow from the place. */
+function placesAndContext(
+  graph: ModelGraph,
+  others: ReadonlyMap<string, OnnxValue>,
+  tokens: OnnxValue,
+  stepStates: readonly StatePair[],
+  hints: ImportHints | undefined,
+): Pick<LoopParts, 'context' | 'places'> {
+  const hinted = new Map(hints?.feeds.map((feed) => [feed.input, feed.kind]));
+  const isContext = ({ name, elemType, dims }: OnnxValue): boolean =>
+    dtypeOf(elemType)?.startsWith('float') === true &&
+    !hinted.has(name) &&
+    (dims?.length !== 2 || typeof dims[1] === 'number');
+  const context = [...others.values()].filter(isContext);
+  const rest = [...others.values()].filter((value) => !isContext(value));
+  const outputs = stepStates.map((pair) => pair.output.name);
+  const places = rest.map((value) => {
+    const hint = hinted.get(value.name);
+    if (hint !== undefined) return { value, kinds: [hint] };
+    const candidates = feedCandidates(graph, value, tokens, outputs);
+    // Beside a context an input of this kind is not known to follow from the place of the rows.
+    if (candidates === undefined || context.length > 0) throw unknownInput(value.name);
+    return candidates;
+  });
+  return { context, places };
+}
+
+function unknownInput(name: string): IsthmusError {
+  return new IsthmusError(
+    'unsupported-model',
+    `the input '${name}' is neither tokens, state nor context: this kind of model is not supported yet`,
+    { details: { input: name } },
   );
 }
 
@@ -148,43 +179,4 @@ function passesThrough(graph: ModelGraph, input: string, output: string): boolea
   const producer = graph.producer.get(output);
   const node = producer === undefined ? undefined : graph.nodes[producer];
   return node?.opType === 'Identity' && node.inputs[0] === input;
-}
-
-/** Inputs and outputs whose names end alike and whose fixed extents agree, best matches first. */
-function pairStates(model: OnnxModel): StatePair[] {
-  const matches: { pair: StatePair; score: number }[] = [];
-  for (const input of model.graph.inputs) {
-    for (const output of model.graph.outputs) {
-      if (!sameForm(input, output)) continue;
-      const score = commonSuffix(input.name, output.name);
-      if (score > 1) matches.push({ pair: { input, output }, score });
-    }
-  }
-  matches.sort((a, b) => b.score - a.score);
-  const used = new Set<OnnxValue>();
-  const pairs: StatePair[] = [];
-  for (const { pair } of matches) {
-    if (used.has(pair.input) || used.has(pair.output)) continue;
-    used.add(pair.input).add(pair.output);
-    pairs.push(pair);
-  }
-  const place = new Map(model.graph.inputs.map((value, index) => [value, index]));
-  return pairs.sort((a, b) => (place.get(a.input) ?? 0) - (place.get(b.input) ?? 0));
-}
-
-/** State is at least of rank 3 (batch, extent, features) and of one dtype and shape at both ends. */
-function sameForm(input: OnnxValue, output: OnnxValue): boolean {
-  if (input.elemType !== output.elemType || input.dims === undefined || output.dims === undefined)
-    return false;
-  if (input.dims.length !== output.dims.length || input.dims.length < 3) return false;
-  return input.dims.every((dim, axis) => {
-    const other = output.dims?.[axis];
-    return typeof dim !== 'number' || typeof other !== 'number' || dim === other;
-  });
-}
-
-function commonSuffix(a: string, b: string): number {
-  let length = 0;
-  while (length < Math.min(a.length, b.length) && a.at(-1 - length) === b.at(-1 - length)) length += 1;
-  return length;
 }

@@ -16,6 +16,7 @@ import { checkInitStep } from './init-step-check.ts';
 import { type ContextLink, loopStage } from './loop-stage.ts';
 import { onceStage } from './once-stage.ts';
 import { concreteDims, inputDtype, type Prober, probeTensor, probeValues } from './prober.ts';
+import { settleFeeds } from './settle-feeds.ts';
 
 export type { ImportedPackage, ImportOptions, ImportTools } from './assemble.ts';
 export type { ImportHints } from './hints.ts';
@@ -46,12 +47,12 @@ async function stageParts(
   say: (message: string) => void,
 ): Promise<NamedParts[]> {
   const once: { name: string; parts: OnceParts }[] = [];
-  const loops: { name: string; model: OnnxModel; parts: LoopParts }[] = [];
+  const loops: { source: ImportSource; parts: LoopParts }[] = [];
   for (const source of sources) {
     say(`reading ${source.name}`);
-    const parts = classify(source.model);
+    const parts = classify(source.model, source.hints);
     if (parts.kind === 'once') once.push({ name: source.name, parts });
-    else loops.push({ name: source.name, model: source.model, parts });
+    else loops.push({ source, parts });
   }
   const [loop] = loops;
   if (once.length > 1 || loops.length > 1 || sources.length === 0) {
@@ -69,14 +70,18 @@ async function stageParts(
     contexts = built.outputs;
   }
   if (loop !== undefined) {
-    say(`measuring ${loop.name} and searching for cuts`);
+    const { model, name, hints } = loop.source;
+    say(`measuring ${name} and searching for cuts`);
     const links = contextLinks(loop.parts, contexts[0]);
     const feeds = [linked(contexts[0], links), linked(contexts[1], links)] as const;
     const rows = [rowsOf(feeds[0]), rowsOf(feeds[1])] as const;
     const folded = await foldInit(loop.parts, feeds, rows, probe);
-    const notes = await checkInitStep(loop.model, folded, feeds[1], probe);
-    const parts = await loopStage(folded, links, feeds, rows, probe);
-    stages.push({ name: 'decoder', parts: { ...parts, notes: [...notes, ...parts.notes] } });
+    const checked = await checkInitStep(model, folded, feeds[1], probe);
+    const settled = await settleFeeds(folded, hints, probe);
+    const around = { links, contexts: feeds, rows, feeds: settled.feeds, hints };
+    const parts = await loopStage(folded, around, probe);
+    const notes = [...checked, ...settled.notes, ...parts.notes];
+    stages.push({ name: 'decoder', parts: { ...parts, notes } });
   }
   return stages;
 }

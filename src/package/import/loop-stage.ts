@@ -1,93 +1,118 @@
 /** Cuts of a decoder: the step graph is cut, and the init graph is cut at the same blocks. */
 import type { TensorMap } from '../../core/tensor.ts';
 import { IsthmusError } from '../../errors.ts';
-import { solveCrossing } from '../../graph/crossing.ts';
-import { type CutSearch, type FoundCut, findCuts, TENSOR_OVERHEAD_BYTES } from '../../graph/cuts.ts';
-import { closure, type ModelGraph, toModelGraph } from '../../graph/model-graph.ts';
-import type { OnnxValue } from '../../graph/onnx-types.ts';
+import { type FoundCut, findCuts } from '../../graph/cuts.ts';
+import { dependents, derivedAlone } from '../../graph/derived.ts';
+import { toModelGraph } from '../../graph/model-graph.ts';
+import type { OnnxModel, OnnxValue } from '../../graph/onnx-types.ts';
 import { sortLate } from '../../graph/order.ts';
-import { type GraphTraits, graphTraits } from '../../graph/traits.ts';
-import type { Crossing, StateEntry } from '../manifest.ts';
-import type { LoopParts, StatePair } from './classify.ts';
+import { joinSkipNorms, splitSkipNorms } from '../../graph/skip-norms.ts';
+import { graphTraits } from '../../graph/traits.ts';
+import type { Crossing, FeedKind, StepFeed } from '../manifest.ts';
+import type { LoopParts } from './classify.ts';
 import { activations, toCrossing } from './crossings.ts';
+import { feedExtents } from './extent-feeds.ts';
+import type { ImportHints } from './hints.ts';
+import { initCrossing } from './init-crossing.ts';
 import {
-  concreteDims,
   graphInput,
-  inputDtype,
   type Measured,
   measure,
   nodeWork,
   type Probe,
   type Prober,
-  probeTensor,
   probeValues,
 } from './prober.ts';
 import type { StageParts } from './stage-parts.ts';
+import { stateEntries, stateHomes } from './state-entries.ts';
+import { measureSteps, probeSteps } from './step-probes.ts';
 
-/** Positions already in the state at the two probes of a step. */
-const PAST_EXTENTS = [7, 31] as const;
+/** Feeds that say which rows are scored. What depends on them has other rows than the span was given. */
+const PICKS: readonly FeedKind[] = ['picked', 'picked-count'];
 
 export interface ContextLink {
   readonly input: string;
   readonly output: string;
 }
 
-/**
- * @param contexts feeds for the context inputs at two extents (outputs of the stage before)
- * @param rows rows of the context at those extents
- */
+/** What a decoder reads beside its tokens and state. */
+export interface LoopSurroundings {
+  readonly links: readonly ContextLink[];
+  /** Feeds for the context inputs at two extents (outputs of the stage before). */
+  readonly contexts: readonly [TensorMap, TensorMap];
+  /** Rows of the context at those extents. */
+  readonly rows: readonly [number, number];
+  /** Inputs that follow from the place in the text. */
+  readonly feeds: readonly StepFeed[];
+  readonly hints: ImportHints | undefined;
+}
+
 export async function loopStage(
   loop: LoopParts,
-  links: readonly ContextLink[],
-  contexts: readonly [TensorMap, TensorMap],
-  rows: readonly [number, number],
+  around: LoopSurroundings,
   prober: Prober,
 ): Promise<StageParts> {
   const init = loop.init === undefined ? undefined : sortLate(loop.init);
-  const step = sortLate(loop.step, [loop.logits.name]);
+  const initProbes = init === undefined ? undefined : await probeInit(init, around, prober);
+  const { step, fused, feeds, measured, probes } = await measuredStep(
+    loop,
+    around,
+    initProbes?.[1].values,
+    prober,
+  );
   const graph = toModelGraph(step);
-  const initProbes =
-    init === undefined
-      ? undefined
-      : ([
-          await probeValues(prober, init, pick(contexts[0], init.graph.inputs), rows[0]),
-          await probeValues(prober, init, pick(contexts[1], init.graph.inputs), rows[1]),
-        ] as const);
-  const stepProbe = (past: number): Promise<Probe> =>
-    probeValues(prober, step, stepFeeds(loop, graph, past, contexts[1], initProbes?.[1].values), past);
-  const measured = measure(await stepProbe(PAST_EXTENTS[0]), await stepProbe(PAST_EXTENTS[1]));
   const traits = graphTraits(graph, new Set([loop.tokens.name]), nodeWork(step, measured));
   const homes = stateHomes(loop, graph);
-  const search: CutSearch = {
+  const namesOf = (kinds: (kind: FeedKind) => boolean): Set<string> =>
+    new Set(feeds.filter((feed) => kinds(feed.kind)).map((feed) => feed.input));
+  const found = findCuts({
     graph,
     traits,
     bytes: (value) => measured.get(value)?.reference ?? Infinity,
     elements: (value) => measured.get(value)?.elements ?? Infinity,
     stateHome: homes,
     stateOutputs: new Set(loop.stepStates.map((pair) => pair.output.name)),
-  };
-  const found = findCuts(search);
-  const blockOf = (position: number): number => found.filter((cut) => cut.position <= position).length;
+    free: derivedAlone(
+      graph,
+      traits,
+      namesOf(() => true),
+    ),
+    kept: dependents(
+      graph,
+      namesOf((kind) => PICKS.includes(kind)),
+    ),
+  });
+  const final = joinSkipNorms(step, fused, new Set(found.flatMap((cut) => cut.sent)));
   const initMeasured: ReadonlyMap<string, Measured> =
     initProbes === undefined ? new Map<string, Measured>() : measure(...initProbes);
   const states = stateEntries(
     loop,
-    homes,
-    blockOf,
-    (pair) => (initMeasured.get(pair.output.name) ?? measured.get(pair.input.name))?.dims,
+    graph,
+    probes,
+    {
+      homes,
+      blockOf: (position) => found.filter((cut) => cut.position <= position).length,
+      measuredDims: (pair) => (initMeasured.get(pair.output.name) ?? measured.get(pair.input.name))?.dims,
+    },
+    around.hints,
   );
   const lossy = activations(graph, traits);
-  const initAt = (block: number): Crossing | undefined =>
-    init === undefined ? undefined : initCrossing(toModelGraph(init), states, block, initMeasured);
+  const known = toModelGraph(final).producer;
+  const cutAt = (cut: FoundCut, block: number): { step: Crossing; init?: Crossing } => {
+    const recomputed = cut.recomputed.filter((name) => known.has(name));
+    const crossing = toCrossing(cut.sent, recomputed, measured, lossy);
+    if (init === undefined) return { step: crossing };
+    return { step: crossing, init: initCrossing(toModelGraph(init), states, block, initMeasured) };
+  };
   const logits = measured.get(loop.logits.name);
   const vocabulary = logits?.dims.at(-1);
   if (logits === undefined || typeof vocabulary !== 'number') {
     throw new IsthmusError('unsupported-model', `the scores '${loop.logits.name}' have no fixed last axis`);
   }
   return {
-    graphs: init === undefined ? { step } : { init, step },
+    graphs: init === undefined ? { step: final } : { init, step: final },
     blocks: found.length + 1,
-    cuts: [{}, ...found.map((cut, index) => cutAt(cut, measured, lossy, initAt(index + 1)))],
+    cuts: [{}, ...found.map((cut, index) => cutAt(cut, index + 1))],
     states,
     inputs: [graphInput(loop.tokens), ...loop.context.map(graphInput)],
     outputs: [{ name: loop.logits.name, dtype: logits.dtype, dims: logits.dims }],
@@ -95,30 +120,42 @@ export async function loopStage(
       kind: 'loop',
       tokenInput: graphInput(loop.tokens),
       logits: loop.logits.name,
-      context: links,
-      feeds: [],
+      context: around.links,
+      feeds,
       vocabulary,
     },
     notes: found.length === 0 ? ['no legal cut was found in the decoder: it is one block'] : [],
   };
 }
 
-function cutAt(
-  cut: FoundCut,
-  measured: ReadonlyMap<string, Measured>,
-  lossy: ReadonlySet<string>,
-  init: Crossing | undefined,
-): { step: Crossing; init?: Crossing } {
-  // A step is one token: what is measured at the larger probe is taken as its size.
-  const crossing = toCrossing(cut.sent, cut.recomputed, measured, lossy);
-  const step = {
-    ...crossing,
-    sent: crossing.sent.map((tensor) => ({
-      ...tensor,
-      bytes: { base: 0, perUnit: measured.get(tensor.name)?.reference ?? 0 },
-    })),
+/** The step graph in the order in which it is cut, and what its values were. */
+async function measuredStep(loop: LoopParts, around: LoopSurroundings, init: TensorMap = {}, prober: Prober) {
+  const isText = loop.context.length === 0;
+  const split = isText ? splitSkipNorms(loop.step) : { model: loop.step, fused: new Map<string, never>() };
+  const sorted = sortLate(split.model, [loop.logits.name]);
+  const given = { context: around.contexts[1], init };
+  const probes = await probeSteps(loop, sorted, around.feeds, given, prober);
+  const fed = isText
+    ? feedExtents(sorted, loop, around.feeds, probes)
+    : { model: sorted, feeds: around.feeds };
+  return {
+    step: sortLate(fed.model, [loop.logits.name]),
+    fused: split.fused,
+    feeds: fed.feeds,
+    measured: measureSteps(probes),
+    probes,
   };
-  return init === undefined ? { step } : { step, init };
+}
+
+async function probeInit(
+  init: OnnxModel,
+  { contexts, rows }: LoopSurroundings,
+  prober: Prober,
+): Promise<[Probe, Probe]> {
+  return [
+    await probeValues(prober, init, pick(contexts[0], init.graph.inputs), rows[0]),
+    await probeValues(prober, init, pick(contexts[1], init.graph.inputs), rows[1]),
+  ];
 }
 
 function pick(from: TensorMap, values: readonly OnnxValue[]): TensorMap {
@@ -131,107 +168,4 @@ function pick(from: TensorMap, values: readonly OnnxValue[]): TensorMap {
       return [name, tensor];
     }),
   );
-}
-
-/** Feeds of one step with `past` positions behind it. */
-function stepFeeds(
-  loop: LoopParts,
-  graph: ModelGraph,
-  past: number,
-  context: TensorMap,
-  initValues: TensorMap | undefined,
-): TensorMap {
-  const feeds: Record<string, ReturnType<typeof probeTensor>> = {};
-  for (const value of graph.inputs.values()) {
-    const kept = loop.initStates.find((pair) => pair.input.name === value.name);
-    const given = kept === undefined ? context[value.name] : initValues?.[kept.output.name];
-    const extent = value.name === loop.tokens.name ? 1 : past;
-    feeds[value.name] =
-      given ??
-      probeTensor(
-        inputDtype(value),
-        concreteDims(value, () => extent),
-      );
-  }
-  return feeds;
-}
-
-/**
- * Position of each state input: where its successor is made, or for read-only state where it is first
- * read for more than its shape.
- */
-function stateHomes(loop: LoopParts, graph: ModelGraph): Map<string, number> {
-  const homes = new Map<string, number>();
-  for (const pair of loop.stepStates) {
-    homes.set(pair.input.name, graph.producer.get(pair.output.name) ?? 0);
-  }
-  for (const pair of loop.initStates) {
-    const reader = graph.nodes.findIndex(
-      (node, index) => node.opType !== 'Shape' && graph.reads[index]?.includes(pair.input.name) === true,
-    );
-    homes.set(pair.input.name, Math.max(reader, 0));
-  }
-  return homes;
-}
-
-function stateEntries(
-  loop: LoopParts,
-  homes: ReadonlyMap<string, number>,
-  blockOf: (position: number) => number,
-  measuredDims: (pair: StatePair) => Measured['dims'] | undefined,
-): StateEntry[] {
-  const entry =
-    (origin: StateEntry['origin']) =>
-    (pair: StatePair): StateEntry => {
-      const dims = stateDims(pair, measuredDims(pair));
-      const axis = dims.indexOf(null);
-      const grows = origin === 'step' && axis >= 0;
-      return {
-        input: pair.input.name,
-        output: pair.output.name,
-        origin,
-        dtype: inputDtype(pair.input),
-        dims,
-        block: blockOf(homes.get(pair.input.name) ?? 0),
-        growth: grows ? 'append' : 'replace',
-        ...(grows ? { axis } : {}),
-      };
-    };
-  return [...loop.stepStates.map(entry('step')), ...loop.initStates.map(entry('init'))];
-}
-
-/** Fixed extents are those that the model declares or, beside the batch, that never moved. */
-function stateDims(pair: StatePair, measured: Measured['dims'] | undefined): (number | null)[] {
-  return (pair.input.dims ?? []).map((dim, axis) => {
-    if (typeof dim === 'number') return dim;
-    return axis === 0 ? 1 : (measured?.[axis] ?? null);
-  });
-}
-
-/** What of the context crosses once so that blocks from `block` on can fill their own state. */
-function initCrossing(
-  graph: ModelGraph,
-  states: readonly StateEntry[],
-  block: number,
-  measured: ReadonlyMap<string, Measured>,
-): Crossing {
-  const outputs = (near: boolean): string[] =>
-    states
-      .filter((state) => state.origin === 'init' && state.block < block === near)
-      .map((state) => state.output);
-  const traits: GraphTraits = graphTraits(graph, new Set(), []);
-  const near = new Set(closure(graph, outputs(true)).nodes);
-  const isFar = new Set(closure(graph, outputs(false)).nodes);
-  const answer = solveCrossing({
-    // Nodes that only the near side needs are no demand of the far side.
-    graph: { ...graph, reads: graph.reads.map((reads, node) => (isFar.has(node) ? reads : [])) },
-    near,
-    wanted: [],
-    cost: (value) => (measured.get(value)?.reference ?? Infinity) + TENSOR_OVERHEAD_BYTES,
-    recomputable: traits.recomputable,
-    free: (value) => traits.constant.has(value),
-  });
-  // The context itself is an activation of the stage before.
-  const lossy = new Set([...activations(graph, traits), ...graph.inputs.keys()]);
-  return toCrossing(answer.sent, answer.recomputed, measured, lossy);
 }

@@ -6,7 +6,6 @@ import { toModelGraph } from '../../graph/model-graph.ts';
 import type { OnnxModel } from '../../graph/onnx-types.ts';
 import { sortLate } from '../../graph/order.ts';
 import { graphTraits } from '../../graph/traits.ts';
-import { tokenInput } from './classify.ts';
 import { activations, crossingTensor, toCrossing } from './crossings.ts';
 import {
   affineThrough,
@@ -22,6 +21,7 @@ import {
   probeValues,
 } from './prober.ts';
 import type { StageParts } from './stage-parts.ts';
+import { tokenInput } from './token-input.ts';
 
 /** Extents to try, smallest first: tokens and patches start low, audio samples high. */
 const PROBE_EXTENTS = [16, 64, 256, 1024, 4096, 16_384, 65_536];
@@ -47,7 +47,7 @@ export async function onceStage(model: OnnxModel, prober: Prober): Promise<OnceP
   const extent = extentOf(sorted);
   const [small, large] = await probeTwice(sorted, prober);
   const measured = measure(small, large);
-  const tokens = tokenInput(graph);
+  const tokens = tokenInput(graph)?.value;
   const raw = new Set(
     [...graph.inputs.values()]
       .filter((value) => value === tokens || inputDtype(value).startsWith('float'))

@@ -15,9 +15,9 @@ import { IsthmusError } from '../../errors.ts';
 import { toModelGraph, withGraph } from '../../graph/model-graph.ts';
 import { dtypeOf, type OnnxModel, type OnnxValue } from '../../graph/onnx-types.ts';
 import type { Affine, GraphInput } from '../manifest.ts';
+import { type Prober, withModel } from './probe-session.ts';
 
-/** Runs a whole model once. The only I/O of the importer beside files. */
-export type Prober = (model: OnnxModel, feeds: TensorMap, fetches: readonly string[]) => Promise<TensorMap>;
+export type { Prober } from './probe-session.ts';
 
 export interface Measured {
   readonly dtype: DType;
@@ -75,14 +75,28 @@ export async function probeValues(
   feeds: TensorMap,
   extent: number,
 ): Promise<Probe> {
-  const graph = toModelGraph(model);
-  const names = [...graph.producer.keys()];
-  const declared = graph.outputs;
+  const names = [...toModelGraph(model).producer.keys()];
+  const [values = feeds] = await probeNamed(prober, model, [feeds], names);
+  return { extent, values };
+}
+
+/** The values `names`, plus the inputs, once for each of `feeds`; the model is loaded once. */
+export async function probeNamed(
+  prober: Prober,
+  model: OnnxModel,
+  feeds: readonly TensorMap[],
+  names: readonly string[],
+): Promise<TensorMap[]> {
+  if (names.length === 0) return [...feeds];
+  const declared = toModelGraph(model).outputs;
   const all = withGraph(model, {
     outputs: names.map((name) => declared.get(name) ?? { name, elemType: 0 }),
   });
-  const made = names.length === 0 ? {} : await prober(all, feeds, names);
-  return { extent, values: { ...feeds, ...made } };
+  return withModel(prober, all, async (run) => {
+    const seen: TensorMap[] = [];
+    for (const given of feeds) seen.push({ ...given, ...(await run(given, names)) });
+    return seen;
+  });
 }
 
 /** Puts two probes together: what varies becomes `null`, bytes become an affine function. */

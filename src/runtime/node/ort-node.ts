@@ -2,8 +2,10 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { systemClock } from '../../core/clock.ts';
 import type { Tensor as CoreTensor } from '../../core/tensor.ts';
+import { detachWeights } from '../../graph/detach-weights.ts';
+import type { OnnxModel } from '../../graph/onnx-types.ts';
 import { writeModel } from '../../graph/onnx-write.ts';
-import type { Prober } from '../../package/import/prober.ts';
+import type { ProbeRun, Prober } from '../../package/import/probe-session.ts';
 import type { Manifest } from '../../package/manifest.ts';
 import { OrtRunner } from '../ort-runner.ts';
 import { fromOrt, toOrt } from '../ort-tensor.ts';
@@ -48,10 +50,26 @@ export function createNodeRunner(
   });
 }
 
-/** Runs a whole model once, for the importer's measurements. */
-export const nodeProber: Prober = async (model, feeds, fetches) => {
-  const session = await InferenceSession.create(writeModel(model), sessionOptions({}));
-  try {
+/** Runs a whole model, for the importer's measurements. Weights are handed over as they lie in memory. */
+export const nodeProber: Prober = Object.assign(
+  async (...[model, feeds, fetches]: Parameters<Prober>) => {
+    const session = await openProbe(model);
+    try {
+      return await session.run(feeds, fetches);
+    } finally {
+      await session.close();
+    }
+  },
+  { open: openProbe },
+);
+
+async function openProbe(source: OnnxModel) {
+  const { model, weights } = detachWeights(source);
+  const session = await InferenceSession.create(writeModel(model), {
+    ...sessionOptions({}),
+    externalData: weights.map(({ path, data }) => ({ path, data })),
+  });
+  const run: ProbeRun = async (feeds, fetches) => {
     const inputs = Object.fromEntries(
       Object.entries(feeds).map(([name, tensor]) => [name, toOrt(tensor, Tensor)]),
     );
@@ -59,7 +77,6 @@ export const nodeProber: Prober = async (model, feeds, fetches) => {
     const outputs: Record<string, CoreTensor> = {};
     for (const [name, tensor] of Object.entries(results)) outputs[name] = fromOrt(name, tensor);
     return outputs;
-  } finally {
-    await session.release();
-  }
-};
+  };
+  return { run, close: () => session.release() };
+}
