@@ -10,6 +10,13 @@ import { writeModel } from '../../graph/onnx-write.ts';
 import type { Manifest } from '../../package/manifest.ts';
 import { OrtRunner } from '../ort-runner.ts';
 import type { PackageSource } from '../runner.ts';
+import { OrtState } from '../state-ort.ts';
+import type { OpenStateStore } from '../state-store.ts';
+import { withoutSharing } from './resident-fallback.ts';
+import { ResidentHeap } from './resident-heap.ts';
+import { captureModule } from './resident-module.ts';
+import { nativeSession, runInHeap } from './resident-run.ts';
+import { ResidentState } from './resident-state.ts';
 
 export type WebProvider = 'wasm' | 'webgpu';
 
@@ -40,6 +47,11 @@ export interface StartedRuntime {
   readonly ort: Ort;
   readonly provider: WebProvider;
   readonly threads: number;
+  /**
+   * The WASM heap, where state can stay between runs. Absent where it is out of reach: state then passes
+   * through the public API, which copies it in and out at each run; results are the same.
+   */
+  readonly heap?: ResidentHeap;
 }
 
 export type RuntimeOptions = Pick<WebRunnerOptions, 'provider' | 'threads' | 'wasmPaths'>;
@@ -54,15 +66,41 @@ export async function startRuntime(options: RuntimeOptions): Promise<StartedRunt
   ort.env.wasm.proxy = false;
   if (options.wasmPaths !== undefined) ort.env.wasm.wasmPaths = options.wasmPaths;
   try {
-    // The runtime has no call to start it: the first session does, however small.
-    const session = await ort.InferenceSession.create(smallestModel(), { executionProviders: [provider] });
-    await session.release();
+    const { value, module } = await captureModule(() => startWith(ort, provider));
+    const heap = provider === 'wasm' && module !== undefined ? new ResidentHeap(module) : undefined;
+    const works = heap !== undefined && (await canRunInHeap(heap, value));
+    await value.release();
+    return { ort, provider, threads, ...(works ? { heap } : {}) };
   } catch (error) {
     throw new IsthmusError('no-provider', `the runtime does not start with '${provider}' here`, {
       cause: error,
     });
   }
-  return { ort, provider, threads };
+}
+
+/** The runtime has no call to start it: the first session does, however small. */
+function startWith(ort: Ort, provider: WebProvider): Promise<InferenceSession> {
+  return ort.InferenceSession.create(smallestModel(), { executionProviders: [provider] });
+}
+
+/** Whether what lies below the public API is as it is expected to be: tried before anything relies on it. */
+async function canRunInHeap(heap: ResidentHeap, session: InferenceSession): Promise<boolean> {
+  const native = nativeSession(session);
+  if (native === undefined) return false;
+  const x = heap.create('float32', [1]);
+  try {
+    const probe = Uint8Array.of(0, 0, 0x28, 0x42);
+    heap.bytes(x).set(probe);
+    const y = (await runInHeap(heap, native, new Map([['x', x]]), new Map([['y', undefined]]))).get('y');
+    if (y === undefined) return false;
+    const isSame = heap.bytes(y).every((byte, index) => byte === probe[index]);
+    heap.release(y);
+    return isSame;
+  } catch {
+    return false;
+  } finally {
+    heap.release(x);
+  }
 }
 
 /** One node that hands on what it is given. */
@@ -96,13 +134,14 @@ export function createWebRunner(
   runtime: StartedRuntime,
   { manifest, source }: Pick<WebRunnerOptions, 'manifest' | 'source'>,
 ): OrtRunner {
-  const { ort, provider, threads } = runtime;
+  const { ort, provider, threads, heap } = runtime;
   return new OrtRunner({
     manifest,
     source,
     provider,
     threads,
     Tensor: ort.Tensor,
+    openStore: stateStore(ort.Tensor, heap, manifest.text?.contextLength),
     clock: systemClock,
     createSession: (model, shards, extra) =>
       ort.InferenceSession.create(model, {
@@ -112,6 +151,16 @@ export function createWebRunner(
         extra,
       }),
   });
+}
+
+function stateStore(
+  Tensor: TensorConstructor,
+  heap: ResidentHeap | undefined,
+  contextLength: number | undefined,
+): OpenStateStore {
+  const options = { Tensor, ...(contextLength === undefined ? {} : { contextLength }) };
+  if (heap !== undefined) return () => new ResidentState({ heap, ...options });
+  return () => withoutSharing(new OrtState(options));
 }
 
 async function loadOrt(provider: WebProvider): Promise<Ort> {
