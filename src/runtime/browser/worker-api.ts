@@ -22,6 +22,8 @@ export interface Opened {
   /** The network failed and the manifest is that of an earlier visit. */
   readonly fromCache: boolean;
   readonly threads: number;
+  /** State stays inside the runtime's memory; false where it is copied in and out at each run. */
+  readonly resident: boolean;
 }
 
 export type Progress = (done: number, total: number) => void;

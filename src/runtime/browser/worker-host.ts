@@ -45,7 +45,7 @@ export function createWorkerHost(): WorkerApi {
     ]);
     const { manifest, source, fromCache } = pack();
     runner = createWebRunner(started, { manifest, source });
-    return { manifest, fromCache, threads: runner.threads };
+    return { manifest, fromCache, threads: runner.threads, resident: started.heap !== undefined };
   };
 
   const fetchFiles = async (
