@@ -1,48 +1,124 @@
 /** The package's tokenizer, loaded once per session. */
 import { Tokenizer } from '@huggingface/tokenizers';
 import { IsthmusError } from '../errors.ts';
-import type { Session } from '../session/types.ts';
+import type { Manifest } from '../package/manifest.ts';
+
+/**
+ * UTF-16 units. More than the largest context takes of any script; a tokenizer holds some hundred bytes for
+ * each while it works.
+ */
+export const MAX_TEXT_LENGTH = 2 ** 22;
 
 export interface TokenDecoder {
   /** Text of tokens from the beginning; a character whose bytes are not all there is left out. */
   decode(tokens: readonly number[]): string;
 }
 
-const loaded = new WeakMap<Session, Promise<TokenDecoder>>();
-
-/** Throws `bad-package` when the package has no tokenizer or one that cannot be read. */
-export function textDecoder(session: Session): Promise<TokenDecoder> {
-  let decoder = loaded.get(session);
-  if (decoder === undefined) {
-    decoder = load(session);
-    loaded.set(session, decoder);
-    // A fetch that failed may succeed at the next request.
-    decoder.catch(() => loaded.delete(session));
-  }
-  return decoder;
+export interface EncodeOptions {
+  /** Put around the text what the tokenizer puts around every text (a BOS token, say). Default false. */
+  readonly special?: boolean;
 }
 
-async function load(session: Session): Promise<TokenDecoder> {
+export interface TextTokenizer extends TokenDecoder {
+  /**
+   * Texts of special tokens in `text` become those tokens, as prompts made by templates need it. Throws
+   * `input-too-long`.
+   */
+  encode(text: string, options?: EncodeOptions): number[];
+  /** Id of the token with exactly that text, e.g. `</s>`. */
+  tokenOf(text: string): number | undefined;
+  /** The token stands for no text: it is special, or not in the vocabulary. */
+  isSpecial(token: number): boolean;
+  /** Text of tokens as it is: spaces untouched, U+FFFD for bytes that are no UTF-8 or not all there. */
+  text(tokens: readonly number[]): string;
+}
+
+/** Of a session, what a tokenizer is read from. */
+export interface TokenizerHome {
+  readonly manifest: Pick<Manifest, 'tokenizer'>;
+  readFile(path: string): Promise<Uint8Array>;
+}
+
+const loaded = new WeakMap<TokenizerHome, Promise<TextTokenizer>>();
+
+/** Throws `bad-package` when the package has no tokenizer or one that cannot be read. */
+export function textTokenizer(session: TokenizerHome): Promise<TextTokenizer> {
+  let tokenizer = loaded.get(session);
+  if (tokenizer === undefined) {
+    tokenizer = load(session);
+    loaded.set(session, tokenizer);
+    // A fetch that failed may succeed at the next request.
+    tokenizer.catch(() => loaded.delete(session));
+  }
+  return tokenizer;
+}
+
+/** For who only reads tokens; see `textTokenizer`. */
+export function textDecoder(session: TokenizerHome): Promise<TokenDecoder> {
+  return textTokenizer(session);
+}
+
+async function load(session: TokenizerHome): Promise<TextTokenizer> {
   const { tokenizer } = session.manifest;
   if (tokenizer === undefined) {
     throw new IsthmusError('bad-package', 'the package has no tokenizer: import the model with --tokenizer');
   }
-  const read = async (path: string): Promise<object> =>
-    JSON.parse(new TextDecoder().decode(await session.readFile(path))) as object;
+  const read = async (path: string): Promise<unknown> => {
+    const bytes = await session.readFile(path);
+    try {
+      return JSON.parse(new TextDecoder().decode(bytes));
+    } catch (error) {
+      throw unreadable(error);
+    }
+  };
   const config = tokenizer.config === undefined ? {} : await read(tokenizer.config);
-  const json = await read(tokenizer.tokenizer);
+  return openTokenizer(await read(tokenizer.tokenizer), config);
+}
+
+/**
+ * From the parsed contents of `tokenizer.json` and `tokenizer_config.json`. Throws `bad-package` when they
+ * are not such.
+ */
+export function openTokenizer(json: unknown, config: unknown): TextTokenizer {
+  let inner: Tokenizer;
   try {
-    const inner = new Tokenizer(json, config);
-    return {
-      decode: (tokens) => {
-        // The tokenizer throws on an empty list, and a piece of noise may well have no words.
-        if (tokens.length === 0) return '';
-        return withoutPartial(inner.decode([...tokens], { skip_special_tokens: true }));
-      },
-    };
+    inner = new Tokenizer(json as object, config as object);
   } catch (error) {
-    throw new IsthmusError('bad-package', 'the tokenizer of the package cannot be read', { cause: error });
+    throw unreadable(error);
   }
+  const special = specialIds(inner, config);
+  const isSpecial = (token: number): boolean => special.has(token) || inner.id_to_token(token) === undefined;
+  // The tokenizer throws on an empty list and on ids that it has no text for (vocabularies are padded).
+  const decoded = (tokens: readonly number[], cleanUp: false | null): string => {
+    const visible = tokens.filter((token) => !isSpecial(token));
+    return visible.length === 0 ? '' : inner.decode(visible, { clean_up_tokenization_spaces: cleanUp });
+  };
+  return {
+    decode: (tokens) => withoutPartial(decoded(tokens, null)),
+    text: (tokens) => decoded(tokens, false),
+    encode(text, options = {}) {
+      if (text.length > MAX_TEXT_LENGTH) {
+        throw new IsthmusError('input-too-long', `a text has at most ${MAX_TEXT_LENGTH} characters`, {
+          details: { length: text.length, limit: MAX_TEXT_LENGTH },
+        });
+      }
+      return inner.encode(text, { add_special_tokens: options.special === true }).ids;
+    },
+    tokenOf: (text) => inner.token_to_id(text),
+    isSpecial,
+  };
+}
+
+function specialIds(inner: Tokenizer, config: unknown): ReadonlySet<number> {
+  const added = [...inner.get_added_tokens_decoder()];
+  const ids = added.filter(([, token]) => token.special).map(([id]) => id);
+  const more = (config as { readonly additional_special_tokens?: unknown }).additional_special_tokens;
+  const named = Array.isArray(more) ? more.map((text) => inner.token_to_id(String(text))) : [];
+  return new Set([...ids, ...named.filter((id) => id !== undefined)]);
+}
+
+function unreadable(cause: unknown): IsthmusError {
+  return new IsthmusError('bad-package', 'the tokenizer of the package cannot be read', { cause });
 }
 
 /** Byte tokens of an unfinished character decode to replacement characters at the end. */

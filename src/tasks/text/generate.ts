@@ -1,0 +1,156 @@
+/** Text in words: a prompt or messages in, a stream of text out, over a session that speaks tokens. */
+import { IsthmusError, throwIfAborted } from '../../errors.ts';
+import { samplingFor } from '../../session/text/sampling.ts';
+import { StopMatcher } from '../../session/text/stop.ts';
+import type {
+  ChatMessage,
+  GenerateOptions,
+  RunTextOptions,
+  TextResult,
+  TextStream,
+} from '../../session/text/types.ts';
+import type { Session } from '../../session/types.ts';
+import { type TextTokenizer, textTokenizer } from '../tokenizer.ts';
+import { Detokeniser } from './detokenise.ts';
+import { PromptMemory } from './prompt-memory.ts';
+import { textStream } from './text-stream.ts';
+
+/** Tokens of an answer where neither caller nor package set a bound. */
+const DEFAULT_MAX_TOKENS = 512;
+
+/** Seeds that nobody chose; a reproducible answer names its own. */
+const SEEDS = 2 ** 32;
+
+const memories = new WeakMap<Session, PromptMemory>();
+
+/**
+ * Continues a prompt, or answers messages by the model's chat template. The stream yields whole characters;
+ * `result` has the text, the tokens and what it cost. A conversation that goes on runs only what is new.
+ *
+ * The stream and `result` fail with `bad-input` (empty prompt, messages that the template refuses),
+ * `input-too-long` (more than the context holds), `bad-option`, `unsupported-model`, `aborted`, and what
+ * running throws.
+ */
+export function generateText(
+  session: Session,
+  prompt: string | readonly ChatMessage[],
+  options: GenerateOptions = {},
+): TextStream {
+  return textStream(options.signal, (emit, signal) => generate(session, prompt, options, emit, signal));
+}
+
+async function generate(
+  session: Session,
+  prompt: string | readonly ChatMessage[],
+  options: GenerateOptions,
+  emit: (text: string) => void,
+  signal: AbortSignal,
+): Promise<TextResult> {
+  const { manifest } = session;
+  const stops = new StopMatcher(options.stop ?? []);
+  const sampling = samplingFor(manifest, options, () => Math.floor(Math.random() * SEEDS));
+  const tokenizer = await textTokenizer(session);
+  throwIfAborted(signal);
+  const memory = memoryOf(session);
+  const text = typeof prompt === 'string' ? prompt : await chatPrompt(session, prompt);
+  const tokens = promptTokens(session, tokenizer, memory, text);
+  const room = roomFor(session, tokens.length);
+  const wanted = options.maxTokens ?? manifest.generation?.maxTokens ?? DEFAULT_MAX_TOKENS;
+  checkCount('maxTokens', wanted);
+  const detokeniser = new Detokeniser(tokenizer);
+  let shown = '';
+  let stop: string | undefined;
+  const show = (piece: string): void => {
+    if (piece === '' || stop !== undefined) return;
+    const step = stops.push(piece);
+    stop = step.stop;
+    shown += step.text;
+    if (step.text !== '') emit(step.text);
+  };
+  const request: RunTextOptions = {
+    tokens,
+    sampling,
+    endTokens: [...(manifest.generation?.eosTokens ?? []), ...(options.stopTokens ?? [])],
+    maxTokens: Math.min(wanted, room),
+    ...(options.plan === undefined ? {} : { plan: options.plan }),
+    ...(options.mode === undefined ? {} : { mode: options.mode }),
+    ...(options.draft === undefined ? {} : { draft: options.draft }),
+    ...(options.move === undefined ? {} : { move: options.move }),
+    signal,
+    onToken: (token) => {
+      options.onToken?.(token);
+      show(detokeniser.push(token));
+      return stop !== undefined;
+    },
+    ...(options.onMove === undefined ? {} : { onMove: options.onMove }),
+  };
+  const { tokens: made, reason, usage } = await session.runText(request);
+  if (stop === undefined) {
+    show(detokeniser.end());
+    if (stop === undefined) {
+      const rest = stops.end();
+      shown += rest;
+      if (rest !== '') emit(rest);
+    }
+  }
+  memory.keep(text + tokenizer.text(made), [...tokens, ...made]);
+  return { text: shown, tokens: made, reason: endOf(reason, stop, made.length, wanted), usage };
+}
+
+function endOf(
+  reason: 'end' | 'max-tokens' | 'stopped',
+  stop: string | undefined,
+  made: number,
+  wanted: number,
+): TextResult['reason'] {
+  if (stop !== undefined || reason === 'stopped') return 'stop';
+  if (reason === 'end') return 'end';
+  return made < wanted ? 'context' : 'max-tokens';
+}
+
+function memoryOf(session: Session): PromptMemory {
+  const memory = memories.get(session) ?? new PromptMemory();
+  memories.set(session, memory);
+  return memory;
+}
+
+async function chatPrompt({ manifest }: Session, messages: readonly ChatMessage[]): Promise<string> {
+  // Templates are for who chats: a page that transcribes does not load their interpreter.
+  const { renderChat } = await import('./chat-template.ts');
+  return renderChat(manifest.text?.chatTemplate, messages, {
+    specialTokens: manifest.text?.specialTokens ?? {},
+    addGenerationPrompt: true,
+    now: () => new Date(),
+  });
+}
+
+function promptTokens(
+  { manifest }: Session,
+  tokenizer: TextTokenizer,
+  memory: PromptMemory,
+  text: string,
+): readonly number[] {
+  if (text === '') throw new IsthmusError('bad-input', 'the prompt is empty');
+  const tokens = memory.encode(text, (rest) => tokenizer.encode(rest));
+  const bos = manifest.generation?.bosToken;
+  const needsBos = manifest.text?.addBos === true && bos !== undefined && tokens[0] !== bos;
+  const all = needsBos ? [bos, ...tokens] : tokens;
+  if (all.length === 0) throw new IsthmusError('bad-input', 'the prompt has no tokens');
+  return all;
+}
+
+/** Throws `input-too-long` when the context has no room for an answer. */
+function roomFor({ manifest }: Session, prompt: number): number {
+  const context = manifest.text?.contextLength ?? Infinity;
+  if (prompt < context) return context - prompt;
+  throw new IsthmusError(
+    'input-too-long',
+    `the prompt has ${prompt} tokens and the model's context is ${context}: shorten it, or drop earlier turns`,
+    { details: { promptTokens: prompt, contextLength: context } },
+  );
+}
+
+function checkCount(option: string, value: number): void {
+  if (Number.isSafeInteger(value) && value >= 1) return;
+  throw new IsthmusError('bad-option', `${option} must be a whole number from 1 on`, { details: { option } });
+}
