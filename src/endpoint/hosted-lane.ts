@@ -15,6 +15,7 @@ import { loopOf, rowsOf } from '../runtime/lane-check.ts';
 import { cutRows, joinPieces } from '../runtime/lane-rows.ts';
 import { PREFILL_ROWS } from '../runtime/lane-run.ts';
 import type { PlacedLane } from './lane-runner.ts';
+import { Stopwatch } from './lane-times.ts';
 import { MAX_SLICE_TOKENS } from './limits.ts';
 import type { SegmentPool } from './segment-pool.ts';
 import type { TurnQueue } from './turn-queue.ts';
@@ -46,30 +47,6 @@ export interface HostedLoopOptions {
 }
 
 type LoopOutcome = Pick<LoopResult, 'reason' | 'endToken'>;
-
-/** Times of one call. */
-class Stopwatch {
-  queueMs = 0;
-  computeMs = 0;
-  loadMs = 0;
-  #told: Required<EndpointTiming> = { queueMs: 0, computeMs: 0, loadMs: 0 };
-
-  total(): EndpointTiming {
-    return { queueMs: this.queueMs, computeMs: this.computeMs, loadMs: this.loadMs };
-  }
-
-  /** Since this was last asked. */
-  lap(): EndpointTiming {
-    const { queueMs, computeMs, loadMs } = this;
-    const told = this.#told;
-    this.#told = { queueMs, computeMs, loadMs };
-    return {
-      queueMs: queueMs - told.queueMs,
-      computeMs: computeMs - told.computeMs,
-      ...(loadMs > told.loadMs ? { loadMs: loadMs - told.loadMs } : {}),
-    };
-  }
-}
 
 /** Calls must be made one after another. */
 export class HostedLane {

@@ -69,12 +69,6 @@ export const MAX_STATE_BYTES = 4 * 2 ** 30;
  */
 export const IDLE_LANE_MS = 600_000;
 
-/** Calls of a lane that wait for an earlier one; a prompt in pieces is some tens. */
-export const MAX_WAITING_CALLS = 1024;
-
-/** Bytes of tensors in those calls: 8,000 rows of width 512. */
-export const MAX_WAITING_CALL_BYTES = 16 * 2 ** 20;
-
 /**
  * Tokens of one uninterrupted turn of a loop, also while nobody waits: between turns its client's
  * socket gets time to drain and more room for state is asked for.

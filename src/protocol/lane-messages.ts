@@ -5,7 +5,7 @@
  */
 import type { Sampling } from '../core/sampling.ts';
 import type { Codec, PhaseTensors, Span } from '../core/span.ts';
-import type { EndpointTiming } from './messages.ts';
+import type { EndpointTiming } from './endpoint-timing.ts';
 
 export interface OpenLaneMessage {
   readonly type: 'open';

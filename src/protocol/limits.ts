@@ -71,6 +71,15 @@ export const MAX_POSITIONS = 2 ** 21;
 export const MAX_CALL = 2 ** 31 - 1;
 
 /**
+ * Calls of a lane that are sent and not yet answered: they wait for an earlier one. A prompt in pieces is
+ * some tens.
+ */
+export const MAX_CALLS_IN_FLIGHT = 1024;
+
+/** 16 MiB of tensors in those calls, 8,000 rows of width 512, unless one call alone has more. */
+export const MAX_CALL_BYTES_IN_FLIGHT = 16 * 2 ** 20;
+
+/**
  * 16 MiB of state in one message, a quarter of a frame: 350 positions of a model of 135 million weights.
  * Longer ones go in several messages, so that tokens of other texts pass between them.
  */

@@ -5,7 +5,10 @@
  */
 import type { Codec, PhaseTensors, Span } from '../core/span.ts';
 import type { WireError } from '../errors.ts';
+import type { EndpointTiming } from './endpoint-timing.ts';
 import type { LaneClientMessage, LaneServerMessage } from './lane-messages.ts';
+
+export type { EndpointTiming } from './endpoint-timing.ts';
 
 /** 2 brought lanes. */
 export const PROTOCOL_VERSION = 2;
@@ -55,16 +58,6 @@ export interface PingMessage {
 }
 
 export type ClientMessage = StartMessage | StepMessage | CancelMessage | PingMessage | LaneClientMessage;
-
-/** Endpoint times of one request or step, all in ms. */
-export interface EndpointTiming {
-  /** Waiting for a turn. */
-  readonly queueMs: number;
-  /** Inside the runtime. */
-  readonly computeMs: number;
-  /** Building the sessions of a span that nobody asked for before; absent when they were there. */
-  readonly loadMs?: number;
-}
 
 export interface HelloMessage {
   readonly type: 'hello';

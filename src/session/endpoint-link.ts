@@ -1,11 +1,13 @@
 /** The session's connection to its endpoint: opened when needed, shared, replaced when it breaks. */
 import type { Clock } from '../core/clock.ts';
+import type { Codec } from '../core/span.ts';
 import { IsthmusError, isIsthmusError } from '../errors.ts';
 import type { EndpointState } from '../planner/types.ts';
 import type { EncodeOptions } from '../protocol/frame.ts';
+import type { OpenLaneMessage } from '../protocol/lane-messages.ts';
 import type { ClientMessage, ServerMessage, StartMessage } from '../protocol/messages.ts';
 import type { Connect, Traffic } from '../transport/transport.ts';
-import { LiveConnection } from './live-connection.ts';
+import { type Exchanged, LiveConnection } from './live-connection.ts';
 import { orAborted } from './waiting.ts';
 
 /** Ms to wait for a pong. Slow links answer within seconds; a dead one must not hold a probe for ever. */
@@ -29,9 +31,9 @@ export interface EndpointLinkOptions {
   readonly onState: (state: EndpointState) => void;
 }
 
-/** One request under way. */
+/** One request under way, or one lane. */
 export interface EndpointRequest {
-  /** The next message of this request; rejects with the error that ended it. */
+  /** The next message of this request; rejects with the error that ended it, `closed` after a cancel. */
   next(): Promise<ServerMessage>;
   send(message: Exclude<ClientMessage, StartMessage>, options?: EncodeOptions): void;
   /** Tells the endpoint to drop the request; harmless when it is over. */
@@ -72,10 +74,36 @@ export class EndpointLink {
   ): Promise<EndpointRequest> {
     const live = await this.#live(signal);
     const id = this.#newId();
-    const exchanged = live.open(id, signal);
+    const { model } = this.#options;
+    return this.#begin(live, live.open(id, signal), { type: 'start', id, model, ...message }, encode);
+  }
+
+  /**
+   * Opens a lane; nothing is answered until its first call. The signal ends the wait for the connection alone: a
+   * lane lives until it is cancelled.
+   */
+  async openLane(codec: Codec, signal?: AbortSignal): Promise<EndpointRequest> {
+    const live = await this.#live(signal);
+    const id = this.#newId();
+    const { model } = this.#options;
+    return this.#begin(live, live.open(id, undefined), { type: 'open', id, model, codec });
+  }
+
+  /** Ms on the link's clock. */
+  now(): number {
+    return this.#options.clock.now();
+  }
+
+  #begin(
+    live: LiveConnection,
+    exchanged: Exchanged,
+    first: StartMessage | OpenLaneMessage,
+    encode?: EncodeOptions,
+  ): EndpointRequest {
+    const { id } = first;
     const { queue } = exchanged;
     try {
-      exchanged.send({ type: 'start', id, model: this.#options.model, ...message }, encode);
+      exchanged.send(first, encode);
     } catch (error) {
       exchanged.forget();
       throw error;
@@ -83,10 +111,13 @@ export class EndpointLink {
     return {
       id,
       next: () => this.#heard(live, queue.next()),
-      send: (step, stepEncode) => exchanged.send(step, stepEncode),
+      send: (message, options) => exchanged.send(message, options),
       traffic: () => exchanged.traffic,
       cancel: () => {
-        if (!exchanged.forget() || queue.isOver) return;
+        const { isOver } = queue;
+        // Whoever still waits for a message must not wait for ever.
+        queue.fail(new IsthmusError('closed', 'it was cancelled'));
+        if (!exchanged.forget() || isOver) return;
         try {
           exchanged.send({ type: 'cancel', id });
         } catch {

@@ -7,7 +7,7 @@ import type {
   ReadStateMessage,
   WriteStateMessage,
 } from '../../protocol/lane-messages.ts';
-import { MAX_WAITING_CALL_BYTES, MAX_WAITING_CALLS } from '../limits.ts';
+import { MAX_CALL_BYTES_IN_FLIGHT, MAX_CALLS_IN_FLIGHT } from '../../protocol/limits.ts';
 
 export type LaneCall = ForwardMessage | LoopMessage | ReadStateMessage | WriteStateMessage;
 
@@ -27,10 +27,10 @@ export class CallInbox {
     this.#waiting.push(call);
     this.#bytes += bytesOf(call);
     // The first one does not wait.
-    const isOver = this.#bytes > MAX_WAITING_CALL_BYTES && this.#waiting.length > 1;
-    if (!isOver && this.#waiting.length <= MAX_WAITING_CALLS) return;
+    const isOver = this.#bytes > MAX_CALL_BYTES_IN_FLIGHT && this.#waiting.length > 1;
+    if (!isOver && this.#waiting.length <= MAX_CALLS_IN_FLIGHT) return;
     throw new IsthmusError('limit-exceeded', 'too many calls wait for earlier ones', {
-      details: { what: 'waiting calls', limit: MAX_WAITING_CALLS, bytes: MAX_WAITING_CALL_BYTES },
+      details: { what: 'waiting calls', limit: MAX_CALLS_IN_FLIGHT, bytes: MAX_CALL_BYTES_IN_FLIGHT },
     });
   }
 
@@ -43,10 +43,6 @@ export class CallInbox {
   clear(): void {
     this.#waiting.length = 0;
     this.#bytes = 0;
-  }
-
-  has(call: number): boolean {
-    return this.#waiting.some((waiting) => waiting.call === call);
   }
 }
 
