@@ -11,8 +11,8 @@ import { strftime } from './template-clock.ts';
 /** UTF-16 units. Published templates reach some 30,000. */
 export const MAX_TEMPLATE_LENGTH = 2 ** 18;
 
-/** Expressions and statements evaluated; a long conversation takes some thousand, tools included. */
-export const MAX_TEMPLATE_STEPS = 2_000_000;
+/** Expressions and statements evaluated, at up to 10 us each; a thousand messages take some 60,000. */
+export const MAX_TEMPLATE_STEPS = 200_000;
 
 /** Numbers in one `range()`; more than a conversation has messages. */
 const MAX_RANGE = 100_000;
