@@ -7,6 +7,10 @@ export interface Io {
   readonly stderr: (text: string) => void;
   /** Resolves when the user or the system asks to stop; a second request ends the process at once. */
   readonly untilStopped: () => Promise<void>;
+  /** Standard error is a terminal, where a line can be written over. */
+  readonly terminal?: boolean;
+  /** Environment variables; none where absent. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 export interface Command {

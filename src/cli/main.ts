@@ -28,4 +28,6 @@ process.exitCode = await run(process.argv.slice(2), {
   stdout: (text) => void process.stdout.write(text),
   stderr: (text) => void process.stderr.write(text),
   untilStopped,
+  terminal: process.stderr.isTTY === true,
+  env: process.env,
 });

@@ -4,7 +4,7 @@ import { basename, extname } from 'node:path';
 import { IsthmusError } from '../errors.ts';
 import { classify } from '../package/import/classify.ts';
 import { type ImportSource, importModel } from '../package/import/import-model.ts';
-import type { AudioInput, Generation, Manifest } from '../package/manifest.ts';
+import type { AudioInput, Generation, Manifest, TextModel } from '../package/manifest.ts';
 import { readOnnxFile } from '../package/node/read-onnx.ts';
 import { checkTarget, writePackage } from '../package/node/write-package.ts';
 import { nodeProber } from '../runtime/node/ort-node.ts';
@@ -17,6 +17,8 @@ export interface ImportOnnxOptions {
   /** Needed when one of the files is a decoder. */
   readonly generation?: Generation;
   readonly audio?: AudioInput;
+  /** Of language models. */
+  readonly text?: TextModel;
   /** Contents of `tokenizer.json` and `tokenizer_config.json`. */
   readonly tokenizer?: { readonly json: Uint8Array; readonly config?: Uint8Array };
   readonly onProgress?: (message: string) => void;
@@ -36,6 +38,14 @@ export async function importOnnx(files: readonly string[], options: ImportOnnxOp
     sources.push({ name: basename(file, extname(file)), model: await readOnnxFile(file) });
   }
   checkGeneration(sources, options.generation);
+  return packSources(sources, options);
+}
+
+/** Graphs that are in memory to a package folder; see `importOnnx`. */
+export async function packSources(
+  sources: readonly ImportSource[],
+  options: ImportOnnxOptions,
+): Promise<Manifest> {
   const { tokenizer } = options;
   const { manifest, files: contents } = await importModel(
     sources,
@@ -43,6 +53,8 @@ export async function importOnnx(files: readonly string[], options: ImportOnnxOp
       name: options.name,
       ...(options.generation === undefined ? {} : { generation: options.generation }),
       ...(options.audio === undefined ? {} : { audio: options.audio }),
+      ...(options.text === undefined ? {} : { text: options.text }),
+      ...(options.text === undefined ? {} : { text: options.text }),
       ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
       ...(tokenizer === undefined ? {} : tokenizerFiles(tokenizer)),
     },

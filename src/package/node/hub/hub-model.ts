@@ -2,13 +2,14 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { IsthmusError } from '../../../errors.ts';
+import type { ByteSource } from '../../gguf/byte-source.ts';
 import { type HubOptions, hubAccess } from './access.ts';
 import { parseHubAddress } from './address.ts';
 import { isKept, snapshotDir } from './cache.ts';
 import { type Choice, chooseFiles } from './choose.ts';
 import { bringFile, type FileTask } from './download.ts';
 import { type HubFile, listRepository } from './listing.ts';
-import { type ByteSource, withPrefix } from './prefix-source.ts';
+import { withPrefix } from './prefix-source.ts';
 
 /** A model's own configuration is some kilobytes. */
 const MAX_CONFIG_BYTES = 4 * 2 ** 20;

@@ -1,5 +1,6 @@
 /** The beginning of a file on a hub, read as far as it is asked for; a later download goes on from there. */
 import { IsthmusError, isIsthmusError } from '../../../errors.ts';
+import type { ByteSource } from '../../gguf/byte-source.ts';
 import { extend, type FileTask } from './download.ts';
 import { openPartial } from './partial-file.ts';
 
@@ -8,14 +9,6 @@ const STEP_BYTES = 2 ** 20;
 
 /** Headers hold names, shapes and a tokenizer; the largest vocabularies need a tenth of this. */
 const MAX_PREFIX_BYTES = 256 * 2 ** 20;
-
-/** What reads a header needs of a file, wherever it lies. */
-export interface ByteSource {
-  /** Of the whole file. */
-  readonly size: number;
-  /** Exactly `length` bytes, fewer only at the end of the file. */
-  readonly read: (offset: number, length: number) => Promise<Uint8Array>;
-}
 
 /** @throws IsthmusError as `bringFile`; `limit-exceeded` when what should be a header asks for too much */
 export async function withPrefix<T>(task: FileTask, use: (source: ByteSource) => Promise<T>): Promise<T> {
