@@ -13,10 +13,12 @@ import {
   capacityFor,
   copyRows,
   entryDims,
+  hasRoom,
   joinRows,
   positionAxis,
   rowLayout,
   rowsFor,
+  SPARE_ROWS,
   sliceRows,
 } from './state-rows.ts';
 import type { RowsAt, StateRun, StateStore } from './state-store.ts';
@@ -127,8 +129,8 @@ export class OrtState implements StateStore {
     }
     const axis = positionAxis(entry);
     const held = this.#held.get(entry.input);
-    const needed = at.position + at.rows;
-    if (held !== undefined && (held.tensor.dims[axis] ?? 0) >= needed) {
+    const needed = at.position + at.rows + SPARE_ROWS;
+    if (held !== undefined && hasRoom(held.tensor.dims[axis] ?? 0, needed)) {
       this.#held.set(entry.input, { tensor: held.tensor, rows: at.position });
       return held.tensor;
     }

@@ -9,13 +9,25 @@ import type { StateEntry } from '../package/manifest.ts';
  */
 export const MIN_CAPACITY_ROWS = 256;
 
-/** Room for `rows`: a power of two, so that growth copies each row at most once on average. */
+/**
+ * Rows of a buffer beyond those that it holds: graphs may put a padding row behind a run's own, so that
+ * a single row takes the same kernels as many (see `addAttention`).
+ */
+export const SPARE_ROWS = 1;
+
+/** Whether a buffer of `capacity` rows can be run over with `rows` of them held after it. */
+export function hasRoom(capacity: number, rows: number): boolean {
+  return capacity >= rows + SPARE_ROWS;
+}
+
+/**
+ * Room for `rows`: a power of two, so that growth copies each row at most once on average, but never more
+ * than the model can use, unless the caller has more rows than that.
+ */
 export function capacityFor(rows: number, contextLength = Infinity): number {
-  const doubled = 2 ** Math.ceil(Math.log2(Math.max(rows, 1)));
-  const wanted = Math.max(MIN_CAPACITY_ROWS, doubled);
-  // Never more than the model can use, unless the caller has more rows than that.
-  const limit = 2 ** Math.ceil(Math.log2(Math.max(contextLength, 1)));
-  return Math.max(Math.min(wanted, limit), rows);
+  const needed = rows + SPARE_ROWS;
+  const doubled = Math.max(MIN_CAPACITY_ROWS, 2 ** Math.ceil(Math.log2(needed)));
+  return Math.max(Math.min(doubled, contextLength + SPARE_ROWS), needed);
 }
 
 /** Bytes of a tensor seen as `[outer, rows, inner]`. */

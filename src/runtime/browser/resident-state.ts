@@ -14,9 +14,11 @@ import {
   capacityFor,
   copyRows,
   entryDims,
+  hasRoom,
   positionAxis,
   rowLayout,
   rowsFor,
+  SPARE_ROWS,
   sliceRows,
 } from '../state-rows.ts';
 import type { RowsAt, StateRun, StateStore } from '../state-store.ts';
@@ -152,8 +154,8 @@ export class ResidentState implements StateStore {
       throw new IsthmusError('bad-option', `the state '${entry.input}' needs to know where its rows stand`);
     }
     const held = this.#held.get(entry.input)?.tensor;
-    const needed = at.position + at.rows;
-    const isLargeEnough = held !== undefined && (held.dims[positionAxis(entry)] ?? 0) >= needed;
+    const needed = at.position + at.rows + SPARE_ROWS;
+    const isLargeEnough = held !== undefined && hasRoom(held.dims[positionAxis(entry)] ?? 0, needed);
     const tensor = isLargeEnough
       ? held
       : this.#resized(entry, at.position, capacityFor(needed, this.#options.contextLength));
