@@ -1,0 +1,287 @@
+/**
+ * A lane on the endpoint. Calls are checked here first, as a lane beside its runtime would, because there an error
+ * ends the lane. What the endpoint dropped (idle, stopped, crashed) shows at the next call.
+ */
+import type { Codec, Phase, Span } from '../../core/span.ts';
+import { type TensorMap, totalBytes } from '../../core/tensor.ts';
+import { IsthmusError, isIsthmusError, throwIfAborted } from '../../errors.ts';
+import type { CrossingTensor, Manifest } from '../../package/manifest.ts';
+import { crossingAtCut } from '../../package/segments.ts';
+import type { EncodeOptions } from '../../protocol/frame.ts';
+import type { ForwardedMessage } from '../../protocol/lane-messages.ts';
+import { MAX_TOKENS_PER_REQUEST } from '../../protocol/limits.ts';
+import type { EndpointTiming } from '../../protocol/messages.ts';
+import type { ForwardRequest, ForwardResult, Lane, LoopRequest, LoopResult } from '../../runtime/lane.ts';
+import { checkForward, checkLoop, type LoopPlace, loopOf, rowsOf } from '../../runtime/lane-check.ts';
+import { FilledBlocks } from '../../runtime/lane-filled.ts';
+import { joinPieces } from '../../runtime/lane-rows.ts';
+import { cannotStandAt } from '../../runtime/state-rows.ts';
+import type { EndpointLink, EndpointRequest } from '../endpoint-link.ts';
+import { orAborted } from '../waiting.ts';
+import {
+  oneAnswer,
+  RemoteCalls,
+  type Sent,
+  type SentCall,
+  type TellTimes,
+  type UnsentCall,
+} from './remote-calls.ts';
+import { type HeardLoop, receiveLoop } from './remote-loop.ts';
+import { cutInput, cutRange, rowsPerPiece } from './remote-pieces.ts';
+import { RemoteState } from './remote-state.ts';
+
+/** One answer of the endpoint: a forward (or piece of one), a token of a loop, or state. */
+export interface CallTiming {
+  readonly kind: 'forward' | 'token' | 'state';
+  readonly span: Span;
+  /** Rows that were run, or positions of state. */
+  readonly rows: number;
+  /** Of the endpoint. */
+  readonly timing: EndpointTiming;
+  /** From the call, or the answer before this one where that came later, to this answer. */
+  readonly totalMs: number;
+}
+
+export interface RemoteLaneOptions {
+  readonly manifest: Manifest;
+  /** Of tensors that cross. State is always written as it is. */
+  readonly codec: Codec;
+  readonly onTiming?: (timing: CallTiming) => void;
+  /** Ends the wait for the connection. */
+  readonly signal?: AbortSignal;
+}
+
+/** All that passed for this lane; one round trip per answered call, a loop being one. */
+export interface LaneTraffic {
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+  readonly roundTrips: number;
+}
+
+export interface RemoteLane extends Lane {
+  traffic(): LaneTraffic;
+}
+
+type Signal = { readonly signal?: AbortSignal | undefined };
+
+/** Throws `unsupported-model`, and what opening the connection throws. */
+export async function openRemoteLane(link: EndpointLink, options: RemoteLaneOptions): Promise<RemoteLane> {
+  const place = loopOf(options.manifest);
+  const request = await link.openLane(options.codec, options.signal);
+  return new WireLane(link, request, place, options);
+}
+
+class WireLane implements RemoteLane {
+  readonly #link: EndpointLink;
+  readonly #request: EndpointRequest;
+  readonly #place: LoopPlace;
+  readonly #options: RemoteLaneOptions;
+  readonly #calls: RemoteCalls;
+  /** What the state holds once all that was sent has run. */
+  readonly #filled: FilledBlocks;
+  readonly #state: RemoteState;
+  /** Ms of the last answer. */
+  #heard = 0;
+
+  constructor(link: EndpointLink, request: EndpointRequest, place: LoopPlace, options: RemoteLaneOptions) {
+    this.#link = link;
+    this.#request = request;
+    this.#place = place;
+    this.#options = options;
+    this.#filled = FilledBlocks.ofStage(place.stage);
+    this.#calls = new RemoteCalls(request, () => this.#filled.take([]));
+    const tell = (span: Span): TellTimes => this.#timed('state', span);
+    this.#state = new RemoteState(this.#calls, place, this.#filled, tell);
+  }
+
+  /** An abort after it began drops the answer; what is held from `position` on is then not known. */
+  async forward(request: ForwardRequest, { signal }: Signal = {}): Promise<ForwardResult> {
+    const sent = this.#calls.send(() => this.#sendForward(request, signal), signal);
+    const answer = sent.then((call) => call.answer);
+    try {
+      return await orAborted(answer, signal);
+    } catch (error) {
+      if (signal?.aborted)
+        sent.then(() => this.#filled.cut(request.span, request.position)).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async loop(
+    request: LoopRequest,
+    { signal, onToken }: Signal & { readonly onToken: (token: number) => void },
+  ): Promise<LoopResult> {
+    let sent: SentCall<HeardLoop>;
+    try {
+      sent = await this.#calls.send(() => this.#sendLoop(request, onToken), signal);
+    } catch (error) {
+      if (!(signal?.aborted && isIsthmusError(error) && error.code === 'aborted')) throw error;
+      return { tokens: [], reason: 'stopped', ms: 0 };
+    }
+    const halt = (): void => this.#calls.halt(sent.number);
+    if (signal?.aborted) halt();
+    else signal?.addEventListener('abort', halt, { once: true });
+    try {
+      const { result, thrown } = await sent.answer;
+      if (thrown !== undefined) throw thrown.error;
+      return result;
+    } finally {
+      signal?.removeEventListener('abort', halt);
+    }
+  }
+
+  filled(span: Span): number {
+    return this.#filled.of(span);
+  }
+
+  traffic(): LaneTraffic {
+    const { bytesUp, bytesDown } = this.#request.traffic();
+    return { bytesUp, bytesDown, roundTrips: this.#calls.answered };
+  }
+
+  async readState(span: Span, from: number, to: number): Promise<TensorMap> {
+    const { answer } = await this.#calls.send(() => this.#state.sendRead(span, from, to));
+    return answer;
+  }
+
+  async writeState(span: Span, from: number, tensors: TensorMap): Promise<void> {
+    const { answer } = await this.#calls.send(() => this.#state.sendWrite(span, from, tensors));
+    await answer;
+  }
+
+  async close(): Promise<void> {
+    // Calls that are not answered yet fail with this too.
+    this.#calls.close(new IsthmusError('closed', 'the lane was closed'));
+  }
+
+  async #sendForward(request: ForwardRequest, signal: AbortSignal | undefined): Promise<Sent<ForwardResult>> {
+    const { span, position, input, want } = request;
+    if (want.kind === 'scores') {
+      throw new IsthmusError('bad-option', 'scores are too large to leave the endpoint');
+    }
+    checkForward(request, this.#place, this.#filled.reach(span));
+    this.#checkStand(span, position);
+    const rows = rowsOf(input);
+    const drafts = want.kind === 'pick' ? want.pick.drafts : [];
+    const { near, far } = this.#crossings(span);
+    const size = rowsPerPiece(input, rows, want.kind === 'crossing' ? far : []);
+    const parts = cutRange(rows, size, drafts.length + 1);
+    const answers: Promise<ForwardedMessage>[] = [];
+    for (const part of parts) {
+      const isLast = part.to === rows;
+      const piece = cutInput(input, near, part);
+      const tensors = piece.kind === 'tensors' ? piece.tensors : {};
+      const bytes = totalBytes(tensors);
+      await this.#calls.room(bytes);
+      throwIfAborted(signal);
+      const message: UnsentCall = {
+        type: 'forward',
+        span,
+        position: position + part.from,
+        rows: part.to - part.from,
+        want: want.kind === 'pick' && !isLast ? 'nothing' : want.kind,
+        tokens: piece.kind === 'tokens' ? piece.tokens : [],
+        tensors: piece.kind === 'tensors' ? { step: tensors } : {},
+        ...(want.kind === 'pick' && isLast ? { sampling: want.pick.sampling } : {}),
+        answer: want.kind === 'pick' && isLast ? want.pick.answer : [],
+        drafts: isLast ? drafts : [],
+      };
+      const receive = oneAnswer(part.to - part.from, this.#timed('forward', span));
+      const isUncertain = isLast && drafts.length > 0;
+      const encode = { codec: this.#options.codec, lossy: lossyOf(near) };
+      const { answer } = this.#calls.call(message, receive, { bytes, isUncertain, encode });
+      // Of the rows of proposals at least none is confirmed.
+      this.#filled.set(span, position + part.to - (isLast ? drafts.length : 0));
+      answers.push(answer);
+    }
+    return { answer: this.#joined(request, size, answers) };
+  }
+
+  async #joined(
+    { span, position, input, want }: ForwardRequest,
+    pieceRows: number,
+    answers: readonly Promise<ForwardedMessage>[],
+  ): Promise<ForwardResult> {
+    const parts = await Promise.all(answers);
+    const ms = parts.reduce((sum, { timing }) => sum + timing.computeMs, 0);
+    if (want.kind === 'crossing') {
+      const pieces = parts.map(({ tensors }) => tensors.step ?? {});
+      return { tokens: [], tensors: joinPieces(pieces, this.#crossings(span).far, pieceRows), ms };
+    }
+    const tokens = parts.at(-1)?.tokens ?? [];
+    if (want.kind !== 'pick') return { tokens: [], tensors: {}, ms };
+    const { drafts } = want.pick;
+    if (drafts.length > 0)
+      this.#filled.set(span, position + rowsOf(input) - drafts.length + tokens.length - 1);
+    return { tokens, tensors: {}, ms };
+  }
+
+  #sendLoop(request: LoopRequest, onToken: (token: number) => void): SentCall<HeardLoop> {
+    const { stage, contextLength } = this.#place;
+    checkLoop(request, this.#place, this.#filled.reach(stage));
+    this.#checkStand(stage, request.position);
+    const { position, tokens, sampling, answer, endTokens } = request;
+    const room = contextLength - position - tokens.length;
+    const maxTokens = Math.min(request.maxTokens, room, MAX_TOKENS_PER_REQUEST);
+    const message: UnsentCall = { type: 'loop', position, tokens, sampling, answer, endTokens, maxTokens };
+    const tell = this.#timed('token', stage);
+    let rows = tokens.length;
+    const sent = this.#calls.call(
+      message,
+      async (next, number) => {
+        const heard = await receiveLoop(
+          next,
+          number,
+          { ...request, maxTokens },
+          {
+            onToken: (token) => {
+              if (!this.#calls.isOver) onToken(token);
+            },
+            onTiming: (timing) => {
+              tell(rows, timing);
+              rows = 1;
+            },
+            halt: () => this.#calls.halt(number),
+            vocabulary: stage.vocabulary,
+          },
+        );
+        if (heard.filled !== undefined) this.#filled.set(stage, heard.filled);
+        return heard;
+      },
+      { isUncertain: true },
+    );
+    this.#filled.cut(stage, position);
+    return sent;
+  }
+
+  /** State that is replaced at every step stands where it is, or begins anew. Throws `bad-option`. */
+  #checkStand(span: Span, position: number): void {
+    for (const entry of this.#place.stage.states) {
+      if (entry.growth !== 'replace' || entry.block < span.from || entry.block >= span.to) continue;
+      const held = this.#filled.of({ from: entry.block, to: entry.block + 1 });
+      if (position !== 0 && position !== held) throw cannotStandAt(entry, held, position);
+    }
+  }
+
+  #crossings(span: Span): {
+    readonly near: readonly CrossingTensor[];
+    readonly far: readonly CrossingTensor[];
+  } {
+    const sent = (cut: number) => crossingAtCut(this.#options.manifest, cut, 'step')?.sent ?? [];
+    return { near: sent(span.from), far: sent(span.to) };
+  }
+
+  #timed(kind: CallTiming['kind'], span: Span): TellTimes {
+    const sent = this.#link.now();
+    return (rows, timing) => {
+      const now = this.#link.now();
+      const totalMs = now - Math.max(sent, this.#heard);
+      this.#heard = now;
+      this.#options.onTiming?.({ kind, span, rows, timing, totalMs });
+    };
+  }
+}
+
+function lossyOf(near: readonly CrossingTensor[]): NonNullable<EncodeOptions['lossy']> {
+  return (_: Phase, name: string) => near.some((tensor) => tensor.name === name && tensor.lossy);
+}
