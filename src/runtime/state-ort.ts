@@ -18,7 +18,6 @@ import {
   positionAxis,
   rowLayout,
   rowsFor,
-  SPARE_ROWS,
   sliceRows,
 } from './state-rows.ts';
 import type { RowsAt, StateRun, StateStore } from './state-store.ts';
@@ -129,7 +128,7 @@ export class OrtState implements StateStore {
     }
     const axis = positionAxis(entry);
     const held = this.#held.get(entry.input);
-    const needed = at.position + at.rows + SPARE_ROWS;
+    const needed = at.position + at.rows;
     if (held !== undefined && hasRoom(held.tensor.dims[axis] ?? 0, needed)) {
       this.#held.set(entry.input, { tensor: held.tensor, rows: at.position });
       return held.tensor;

@@ -5,7 +5,7 @@ import { addWeight, product, quantiseRows } from './build-product.ts';
 import { toHalfSplit } from './build-rope.ts';
 import type { LlamaConfig, ReadTensor } from './llama-config.ts';
 
-/** Names that every layer's graph shares. */
+/** Names that every layer's graph shares; `last` and `total` count the padding row, see `addAttention`. */
 export interface LayerInputs {
   /** int32 `[1]`: position of the last row. */
   readonly last: string;
@@ -74,6 +74,13 @@ export async function addLayer(
   return parts.add('Add', [narrow, sum], `${name}.residual`);
 }
 
+/**
+ * Attention over the state and this call's rows. A row of zeros is put behind them and its result taken
+ * away: with a single row onnxruntime's product of shares and values takes another kernel (a matrix by
+ * a vector), which adds in another order, and a step would differ from the same row of a prefill in the
+ * last bits. The padding's key and value lie in the state behind the last row, where the next run's
+ * first row replaces them; so a buffer needs room for one row more than it holds.
+ */
 async function addAttention(
   parts: GraphParts,
   config: LlamaConfig,
@@ -97,14 +104,20 @@ async function addAttention(
     const bias = parts.constant(`${name}.attn_qkv.bias`, [columns], () => values);
     packed = parts.add('Add', [packed, bias], `${name}.attn_qkv.biased`);
   }
+  const blank = parts.constant('attn.padding', [1, 1, columns], () => new Float32Array(columns));
+  const padded = parts.add('Concat', [packed, blank], `${name}.attn_qkv.padded`, { axis: 1 });
   const state = layerState(layer);
-  return parts.add(
+  const attended = parts.add(
     'GroupQueryAttention',
-    [packed, '', '', state.pastKey, state.pastValue, inputs.last, inputs.total, inputs.cos, inputs.sin],
-    [`${name}.attended`, state.presentKey, state.presentValue],
+    [padded, '', '', state.pastKey, state.pastValue, inputs.last, inputs.total, inputs.cos, inputs.sin],
+    [`${name}.attended.padded`, state.presentKey, state.presentValue],
     { num_heads: heads, kv_num_heads: kvHeads, do_rotary: 1, rotary_interleaved: 0 },
     ORT_DOMAIN,
   );
+  const bound = (which: string, value: bigint): string =>
+    parts.constant(`attn.${which}`, [1], () => BigInt64Array.of(value));
+  const rows = [bound('first_row', 0n), bound('padding_row', -1n), bound('row_axis', 1n)];
+  return parts.add('Slice', [attended, ...rows], `${name}.attended`);
 }
 
 export async function gain(

@@ -27,6 +27,9 @@ export const LLAMA_NAMES = {
 const IR_VERSION = 8;
 const OPSET = 17;
 
+/** Rows that attention puts behind those of a call; buffers of state need as many to spare. */
+const PADDING_ROWS = 1;
+
 export interface BuildOptions {
   readonly onProgress?: (message: string) => void;
   readonly signal?: AbortSignal;
@@ -36,7 +39,10 @@ export interface BuiltModel {
   readonly model: OnnxModel;
   /** What each input means that follows from the position. */
   readonly feeds: readonly StepFeed[];
-  /** All state: float32 `[1, kvHeads, capacity, headDim]`, rows along axis 2, may be written in place. */
+  /**
+   * All state: float32 `[1, kvHeads, capacity, headDim]`, rows along axis 2, may be written in place. The
+   * capacity is at least one row more than the positions behind the call.
+   */
   readonly growth: 'shared';
   readonly states: readonly { readonly input: string; readonly output: string; readonly axis: 2 }[];
 }
@@ -56,11 +62,13 @@ export async function buildLlama(
   const { hidden, vocabulary, layers, contextLength, ropeDim } = config;
   options.onProgress?.('writing the embedding');
   let residual = await addEmbedding(parts, config, read, tokens);
-  const tables = ropeTables(config, contextLength);
-  const dims = [contextLength, ropeDim / 2];
+  const positions = contextLength + PADDING_ROWS;
+  const tables = ropeTables(config, positions);
+  const dims = [positions, ropeDim / 2];
+  const padding = parts.constant('attn.padding_rows', [], () => Int32Array.of(PADDING_ROWS));
   const inputs = {
-    last,
-    total,
+    last: parts.add('Add', [last, padding], 'attn.last'),
+    total: parts.add('Add', [total, padding], 'attn.total'),
     cos: parts.constant('rope.cos', dims, () => tables.cos),
     sin: parts.constant('rope.sin', dims, () => tables.sin),
   };

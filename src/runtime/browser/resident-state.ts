@@ -18,7 +18,6 @@ import {
   positionAxis,
   rowLayout,
   rowsFor,
-  SPARE_ROWS,
   sliceRows,
 } from '../state-rows.ts';
 import type { RowsAt, StateRun, StateStore } from '../state-store.ts';
@@ -154,7 +153,7 @@ export class ResidentState implements StateStore {
       throw new IsthmusError('bad-option', `the state '${entry.input}' needs to know where its rows stand`);
     }
     const held = this.#held.get(entry.input)?.tensor;
-    const needed = at.position + at.rows + SPARE_ROWS;
+    const needed = at.position + at.rows;
     const isLargeEnough = held !== undefined && hasRoom(held.dims[positionAxis(entry)] ?? 0, needed);
     const tensor = isLargeEnough
       ? held
