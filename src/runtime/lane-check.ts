@@ -3,6 +3,7 @@ import type { Span } from '../core/span.ts';
 import { IsthmusError } from '../errors.ts';
 import type { LoopStage, Manifest } from '../package/manifest.ts';
 import type { ForwardRequest, LaneInput, LoopRequest } from './lane.ts';
+import { cannotStandAt } from './state-rows.ts';
 
 export interface LoopPlace {
   /** Index of the loop stage in the manifest. */
@@ -41,6 +42,15 @@ export function checkPosition(position: number, filled: number): void {
   });
 }
 
+/** State that each step replaces stands at one position alone; from 0 it can be made again. */
+function checkRewind(stage: LoopStage, span: Span, position: number, filled: number): void {
+  if (position === 0 || position === filled) return;
+  for (const entry of stage.states) {
+    if (entry.block < span.from || entry.block >= span.to) continue;
+    if (entry.origin === 'step' && entry.growth === 'replace') throw cannotStandAt(entry, filled, position);
+  }
+}
+
 function checkRoom(position: number, rows: number, contextLength: number): void {
   if (!Number.isInteger(rows) || rows < 1) refuse(`${rows} rows cannot be run`);
   if (position + rows <= contextLength) return;
@@ -68,6 +78,7 @@ export function checkForward(request: ForwardRequest, place: LoopPlace, filled: 
   const { stage, contextLength } = place;
   checkSpan(stage, span);
   checkPosition(position, filled);
+  checkRewind(stage, span, position, filled);
   const rows = rowsOf(input);
   checkRoom(position, rows, contextLength);
   const begins = span.from === stage.from;
@@ -95,6 +106,7 @@ export function scoreRows(want: ForwardRequest['want']): number {
 export function checkLoop(request: LoopRequest, place: LoopPlace, filled: number): void {
   const { position, tokens, maxTokens } = request;
   checkPosition(position, filled);
+  checkRewind(place.stage, place.stage, position, filled);
   checkRoom(position, tokens.length, place.contextLength);
   checkTokens(tokens, place.stage.vocabulary);
   if (!Number.isInteger(maxTokens) || maxTokens < 0) refuse(`${maxTokens} is no number of tokens`);

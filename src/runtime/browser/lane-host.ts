@@ -2,14 +2,14 @@
 import { IsthmusError } from '../../errors.ts';
 import type { LocalLane } from '../create-lane.ts';
 import { type LaneAnswer, type LaneApi, type LaneId, outcome } from './worker-api.ts';
+import type { WorkerJobs } from './worker-jobs.ts';
 
 export interface LaneHostOptions {
   readonly create: () => LocalLane;
-  /** Runs work under a signal that the page's `cancel(job)` fires. */
-  readonly withJob: <T>(job: number, work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
+  readonly jobs: WorkerJobs;
 }
 
-export function createLaneHost({ create, withJob }: LaneHostOptions): LaneApi {
+export function createLaneHost({ create, jobs }: LaneHostOptions): LaneApi {
   const lanes = new Map<LaneId, LocalLane>();
   let next = 1;
 
@@ -31,9 +31,9 @@ export function createLaneHost({ create, withJob }: LaneHostOptions): LaneApi {
         return id;
       }),
     laneForward: (id, request, job) =>
-      answer(id, (lane) => withJob(job, (signal) => lane.forward(request, { signal }))),
+      answer(id, (lane) => jobs.run(job, (signal) => lane.forward(request, { signal }))),
     laneLoop: (id, request, job, onToken) =>
-      answer(id, (lane) => withJob(job, (signal) => lane.loop(request, { onToken, signal }))),
+      answer(id, (lane) => jobs.run(job, (signal) => lane.loop(request, { onToken, signal }))),
     laneReadState: (id, span, from, to) => answer(id, (lane) => lane.readState(span, from, to)),
     laneWriteState: (id, span, from, tensors) => answer(id, (lane) => lane.writeState(span, from, tensors)),
     closeLane: (id) =>

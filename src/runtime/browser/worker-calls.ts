@@ -13,6 +13,8 @@ export class WorkerCalls {
   readonly #remote: RemoteWorker;
   #end: (reason: IsthmusError) => void = () => undefined;
   #reason: IsthmusError | undefined;
+  /** Fails one call each. */
+  readonly #pending = new Set<(reason: IsthmusError) => void>();
   #nextJob = 1;
 
   constructor(worker: Worker) {
@@ -43,16 +45,24 @@ export class WorkerCalls {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
     this.#end(reason);
+    for (const lost of this.#pending) lost(reason);
     disconnectWorker(this.#remote);
     this.#worker.terminate();
   }
 
   async call<T>(work: (remote: RemoteWorker) => Promise<Outcome<T>>): Promise<T> {
     if (this.#reason !== undefined) throw this.#reason;
-    const lost = this.ended.then((reason) => {
-      throw reason;
+    let lost: (reason: IsthmusError) => void = () => undefined;
+    const ending = new Promise<never>((_, reject) => {
+      lost = reject;
     });
-    return unwrap(await Promise.race([work(this.#remote), lost]));
+    // Not a reaction to `ended`: a long text would leave one behind for each of its tokens.
+    this.#pending.add(lost);
+    try {
+      return unwrap(await Promise.race([work(this.#remote), ending]));
+    } finally {
+      this.#pending.delete(lost);
+    }
   }
 
   /** A call that the signal can end, in the worker too. */

@@ -10,27 +10,21 @@ import type { OrtRunner } from '../ort-runner.ts';
 import { createLaneHost } from './lane-host.ts';
 import { createWebRunner, startRuntime } from './ort-web.ts';
 import { type Opened, type OpenRequest, outcome, type Progress, type WorkerApi } from './worker-api.ts';
+import { WorkerJobs } from './worker-jobs.ts';
 
 /** Progress crosses to the page; oftener than this it would only cost frames. */
 const PROGRESS_INTERVAL_MS = 50;
 
 export function createWorkerHost(): WorkerApi {
-  const jobs = new Map<number, AbortController>();
+  const jobs = new WorkerJobs();
   let store: BlobStore | undefined;
   let loaded: LoadedPackage | undefined;
   let runner: OrtRunner | undefined;
 
   const pack = (): LoadedPackage => loaded ?? notOpen();
   const running = (): OrtRunner => runner ?? notOpen();
-  const withJob = async <T>(job: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
-    const controller = new AbortController();
-    jobs.set(job, controller);
-    try {
-      return await work(controller.signal);
-    } finally {
-      jobs.delete(job);
-    }
-  };
+  const withJob = <T>(job: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
+    jobs.run(job, work);
 
   const open = async (request: OpenRequest, signal: AbortSignal): Promise<Opened> => {
     const { provider, threads, wasmPaths } = request;
@@ -76,7 +70,7 @@ export function createWorkerHost(): WorkerApi {
   const lanes = createLaneHost({
     create: () =>
       createLane({ manifest: pack().manifest, runner: running(), loaded: () => running().loaded() }),
-    withJob,
+    jobs,
   });
 
   return {
@@ -98,10 +92,10 @@ export function createWorkerHost(): WorkerApi {
       outcome(() =>
         withJob(job, (signal) => generate(pack().manifest, running(), request, { onToken, signal })),
       ),
-    cancel: async (job) => jobs.get(job)?.abort(),
+    cancel: async (job) => jobs.cancel(job),
     close: () =>
       outcome(async () => {
-        for (const job of jobs.values()) job.abort();
+        jobs.cancelAll();
         await runner?.close();
         await store?.close();
       }),

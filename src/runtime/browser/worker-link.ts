@@ -1,21 +1,27 @@
 /** The only importer of comlink: both ends of the boundary between page and worker. */
-import { expose, proxy, type Remote, releaseProxy, transfer, wrap } from 'comlink';
+import { type Endpoint, expose, proxy, type Remote, releaseProxy, transfer, wrap } from 'comlink';
 import type { TensorMap } from '../../core/tensor.ts';
 import type { LaneAnswer, Outcome, WorkerApi } from './worker-api.ts';
 
 export type RemoteWorker = Remote<WorkerApi>;
 
-/** Offers the host to the page. Tensors that come of runs are moved, not copied. */
-export function exposeHost(host: WorkerApi): void {
-  expose({
-    ...host,
-    run: async (...given: Parameters<WorkerApi['run']>) =>
-      movedOutcome(await host.run(...given), (value) => value.outputs),
-    laneForward: async (...given: Parameters<WorkerApi['laneForward']>) =>
-      movedAnswer(await host.laneForward(...given), (value) => value.tensors),
-    laneReadState: async (...given: Parameters<WorkerApi['laneReadState']>) =>
-      movedAnswer(await host.laneReadState(...given), (value) => value),
-  });
+/**
+ * Offers the host to the page, through the worker's own port unless another is given. Tensors that come
+ * of runs are moved, not copied.
+ */
+export function exposeHost(host: WorkerApi, port?: Endpoint): void {
+  expose(
+    {
+      ...host,
+      run: async (...given: Parameters<WorkerApi['run']>) =>
+        movedOutcome(await host.run(...given), (value) => value.outputs),
+      laneForward: async (...given: Parameters<WorkerApi['laneForward']>) =>
+        movedAnswer(await host.laneForward(...given), (value) => value.tensors),
+      laneReadState: async (...given: Parameters<WorkerApi['laneReadState']>) =>
+        movedAnswer(await host.laneReadState(...given), (value) => value),
+    },
+    port,
+  );
 }
 
 export function connectWorker(worker: Worker): RemoteWorker {
