@@ -69,7 +69,7 @@ const speech = new SpeechPanel(async ({ samples, sampleRate }, onText, signal) =
 async function start(): Promise<void> {
   atlas.say('Measuring this device and the link…');
   try {
-    session = await createSession(await findPackage(), { onEvent });
+    session = await createSession(await findPackage('audio'), { onEvent });
     steering.setBlocks(session.manifest.blocks.length);
     atlas.open(session);
     await explain(true);

@@ -90,7 +90,13 @@ async function prepare() {
   const sources = ['demo', 'dist', 'vite.config.ts'].map((path) => join(root, path));
   if (await isStale(join(page, 'index.html'), sources)) {
     console.log('Building the page');
-    await node(join(root, 'node_modules/vite/bin/vite.js'), ['build', '--logLevel', 'warn']);
+    await node(join(root, 'node_modules/vite/bin/vite.js'), [
+      'build',
+      '--config',
+      join(root, 'demo/vite.config.ts'),
+      '--logLevel',
+      'warn',
+    ]);
   }
 }
 

@@ -3,6 +3,7 @@
  * planner, codecs) are left out until someone needs them, so that they can still change.
  */
 export { createSession } from './browser/create-session.ts';
+export type { Sampling } from './core/sampling.ts';
 export type { Codec } from './core/span.ts';
 export type { DType, Tensor, TensorMap } from './core/tensor.ts';
 export { ERROR_CODES, type ErrorCode, IsthmusError, isIsthmusError } from './errors.ts';
@@ -30,6 +31,20 @@ export type {
   TranscribeOptions,
   Transcript,
 } from './session/types.ts';
+export type {
+  ChatMessage,
+  GenerateOptions,
+  PlanPeriod,
+  RunTextOptions,
+  RunTextResult,
+  TextMode,
+  TextPlan,
+  TextResult,
+  TextStream,
+  TextUsage,
+} from './session/text/types.ts';
 export { resample } from './tasks/audio/resample.ts';
 export { decodeWav } from './tasks/audio/wav.ts';
+export { generateText } from './tasks/text/generate.ts';
+export type { TextSession } from './tasks/text/text-session.ts';
 export { transcribe } from './tasks/transcribe.ts';

@@ -5,9 +5,10 @@ import type { WebProvider } from '../runtime/browser/ort-web.ts';
 import { openWorkerRunner, type WorkerRunner } from '../runtime/browser/worker-runner.ts';
 import type { ExecutionProvider } from '../runtime/runner.ts';
 import { openSession } from '../session/session.ts';
-import type { Session, SessionOptions } from '../session/types.ts';
+import type { SessionOptions } from '../session/types.ts';
 import { openBrowserJsonStore } from '../storage/browser/json-store.ts';
 import { sha256Hex } from '../storage/sha256.ts';
+import { type TextSession, withText } from '../tasks/text/text-session.ts';
 import { connectWebSocket } from '../transport/websocket.ts';
 
 /** More threads than this rarely help models that fit a browser, and starve the page. */
@@ -23,7 +24,7 @@ const STREAM_PATH = '/v2/stream';
  * Throws `bad-option`, `bad-package`, `endpoint-lost` (no manifest to be had), `no-provider`, `worker-lost`,
  * `aborted`.
  */
-export async function createSession(packageUrl: string, options: SessionOptions = {}): Promise<Session> {
+export async function createSession(packageUrl: string, options: SessionOptions = {}): Promise<TextSession> {
   const url = absolute(packageUrl);
   const endpoint = options.endpoint === undefined ? new URL(url).origin : options.endpoint;
   const threads = threadCount(options.threads);
@@ -42,7 +43,7 @@ export async function createSession(packageUrl: string, options: SessionOptions 
   const first: WebProvider = options.provider === 'webgpu' ? 'webgpu' : 'wasm';
   const runner = await start(first);
   const { manifest } = runner.opened;
-  return openSession(
+  const session = await openSession(
     {
       manifest,
       modelId: await sha256Hex(new TextEncoder().encode(JSON.stringify(manifest.files))),
@@ -59,6 +60,7 @@ export async function createSession(packageUrl: string, options: SessionOptions 
     },
     options,
   );
+  return withText(session);
 }
 
 function absolute(url: string): string {

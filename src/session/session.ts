@@ -13,6 +13,9 @@ import type { OpenOptions, SessionParts, Shared } from './parts.ts';
 import { endpointState, planningInput, typicalWorkload } from './planning.ts';
 import { runRequest } from './request.ts';
 import { Turns } from './turns.ts';
+import { textStage } from './text/route.ts';
+import { TextSide } from './text/text-side.ts';
+import type { RunTextOptions, RunTextResult, TextPlan } from './text/types.ts';
 import type { Explanation, RunOptions, RunOutcome, Session } from './types.ts';
 import { inBackground, orAborted } from './waiting.ts';
 import { Weights } from './weights.ts';
@@ -40,6 +43,7 @@ class LiveSession implements Session {
   readonly #turns = new Turns();
   readonly #weights: Weights;
   readonly #stop = new AbortController();
+  #text: TextSide | undefined;
   #isPrepared = false;
   #closing: Promise<void> | undefined;
 
@@ -49,7 +53,7 @@ class LiveSession implements Session {
       isClosed: () => this.#closing !== undefined,
       onEndpoint: (state) => this.#endpointIs(state),
     });
-    this.#weights = new Weights(this.#shared, this.#turns);
+    this.#weights = new Weights(this.#shared, this.#turns, async () => this.#text?.noteChange());
   }
 
   get provider(): ExecutionProvider {
@@ -70,7 +74,10 @@ class LiveSession implements Session {
     await this.#weights.refresh();
     this.#isPrepared = true;
     inBackground(this.#weights.fetchAhead(this.#stop.signal));
-    inBackground(seekProvider(this.#shared, measured, this.#turns, this.#stop.signal));
+    // Text has no rehearsal by which providers could be compared: it runs on the one that was started.
+    if (this.manifest.text === undefined) {
+      inBackground(seekProvider(this.#shared, measured, this.#turns, this.#stop.signal));
+    }
   }
 
   async explain(workload?: Workload): Promise<Explanation> {
@@ -114,6 +121,23 @@ class LiveSession implements Session {
     return orAborted(this.#turns.take(work, signal), this.#stop.signal, closedError);
   }
 
+  async runText(options: RunTextOptions): Promise<RunTextResult> {
+    this.#checkOpen();
+    const { signal } = options;
+    throwIfAborted(signal);
+    const text = this.#textSide();
+    const work = async (): Promise<RunTextResult> => {
+      this.#checkOpen();
+      return text.run(options);
+    };
+    return orAborted(this.#turns.take(work, signal), this.#stop.signal, closedError);
+  }
+
+  async moveText(plan: Exclude<TextPlan, 'auto'>): Promise<void> {
+    this.#checkOpen();
+    await orAborted(this.#textSide().moveTo(plan), this.#stop.signal, closedError);
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -122,12 +146,20 @@ class LiveSession implements Session {
   async #close(): Promise<void> {
     this.#stop.abort();
     const { link, device, parts } = this.#shared;
+    await this.#text?.close();
     link?.close();
     await device.close();
     await parts.profiles.close();
   }
 
+  #textSide(): TextSide {
+    textStage(this.manifest);
+    this.#text ??= new TextSide(this.#shared);
+    return this.#text;
+  }
+
   #endpointIs(state: EndpointState): void {
+    inBackground(this.#text?.noteChange() ?? Promise.resolve());
     this.#shared.emit({ type: 'endpoint', state });
     // Weights that could not be fetched without it may come now.
     if (state === 'up' && this.#isPrepared) inBackground(this.#weights.fetchAhead(this.#stop.signal));

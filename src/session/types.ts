@@ -5,6 +5,7 @@ import type { IsthmusError } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
 import type { EndpointState, LinkEstimate, PricedPlan, Workload } from '../planner/types.ts';
 import type { ExecutionProvider } from '../runtime/runner.ts';
+import type { PlanPeriod, RunTextOptions, RunTextResult, TextPlan } from './text/types.ts';
 
 /** `auto` lets the planner choose; the others force it. `cut` counts blocks on the device. */
 export type PlanChoice = 'auto' | 'local' | 'remote' | { readonly cut: number; readonly codec?: Codec };
@@ -55,6 +56,8 @@ export type SessionEvent =
   | { readonly type: 'provider'; readonly provider: ExecutionProvider; readonly reason: string }
   | { readonly type: 'endpoint'; readonly state: EndpointState }
   | { readonly type: 'plan'; readonly plan: PricedPlan; readonly reason: string }
+  /** A text begins, moves, or goes on elsewhere. */
+  | { readonly type: 'text-plan'; readonly period: PlanPeriod }
   | { readonly type: 'fallback'; readonly from: string; readonly to: string; readonly error: IsthmusError };
 
 /** One piece of work as it was predicted and as it went. */
@@ -121,6 +124,17 @@ export interface Session {
    * `endpoint-lost`, `aborted`, `closed`, `bad-tensor`.
    */
   run(options: RunOptions): Promise<RunOutcome>;
+  /**
+   * Continues a text of a language model, in tokens; see `generate` for text in words. Runs one after
+   * another with other requests. Throws `unsupported-model` for other models, `input-too-long`, and what
+   * `run` throws.
+   */
+  runText(options: RunTextOptions): Promise<RunTextResult>;
+  /**
+   * Moves the text under way, or else the next one's start, to another plan at a token boundary. Resolves
+   * when that plan takes over. Throws `bad-option` for cuts that the model does not have.
+   */
+  moveText(plan: Exclude<TextPlan, 'auto'>): Promise<void>;
   /** A file of the package, e.g. its tokenizer. */
   readFile(path: string): Promise<Uint8Array>;
   /** Every plan with its prediction, best first, rejected ones last with the reason. */

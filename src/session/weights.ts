@@ -6,12 +6,15 @@ import type { Turns } from './turns.ts';
 export class Weights {
   readonly #shared: Shared;
   readonly #turns: Turns;
+  readonly #onArrived: () => Promise<void>;
   #ahead: Promise<void> | undefined;
   #isBuilt = false;
 
-  constructor(shared: Shared, turns: Turns) {
+  /** @param onArrived called after each file that is fetched ahead */
+  constructor(shared: Shared, turns: Turns, onArrived: () => Promise<void> = async () => undefined) {
     this.#shared = shared;
     this.#turns = turns;
+    this.#onArrived = onArrived;
   }
 
   /**
@@ -27,7 +30,8 @@ export class Weights {
   }
 
   async #fetch(signal: AbortSignal): Promise<void> {
-    const { device } = this.#shared;
+    const { device, parts } = this.#shared;
+    if (parts.manifest.text !== undefined) return this.#fetchBesideText(signal);
     for (const file of device.files(this.#blocks)) {
       await this.#turns.idle();
       if (signal.aborted) return;
@@ -38,6 +42,21 @@ export class Weights {
     await device.executor(this.#blocks, { signal });
     this.#isBuilt = true;
     await this.#turns.take(() => rehearse(this.#shared, signal), signal);
+  }
+
+  /**
+   * A text is tokens on the link and leaves it idle: its weights come beside it, so that it can move over.
+   * Blocks are built when a plan needs them, and a text's first tokens are its rehearsal.
+   */
+  async #fetchBesideText(signal: AbortSignal): Promise<void> {
+    const { device } = this.#shared;
+    for (const file of device.files(this.#blocks)) {
+      if (signal.aborted) return;
+      await device.use((runner) => runner.fetchFiles([file], { signal }));
+      await this.refresh();
+      await this.#onArrived();
+    }
+    this.#isBuilt = true;
   }
 
   /** Fetches all weights at once. */

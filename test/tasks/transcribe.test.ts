@@ -47,6 +47,8 @@ function counted(session: Session) {
     readFile: (path) => session.readFile(path),
     explain: (workload) => session.explain(workload),
     prefetch: (options) => session.prefetch(options),
+    runText: (options) => session.runText(options),
+    moveText: (plan) => session.moveText(plan),
     close: () => session.close(),
   };
   return { watched, runs: () => runs };

@@ -43,9 +43,9 @@ export function stateEntries(
   const entry =
     (origin: StateEntry['origin']) =>
     (pair: StatePair): StateEntry => {
-      const axis = origin === 'step' ? growingAxis(loop, pair, probes) : undefined;
-      const dims = stateDims(pair, measuredDims(pair));
       const isShared = hints?.growth === 'shared' || growsInPlace(graph, pair);
+      const axis = origin === 'step' ? growingAxis(loop, pair, probes, isShared) : undefined;
+      const dims = stateDims(pair, measuredDims(pair));
       return {
         input: pair.input.name,
         output: pair.output.name,
@@ -61,21 +61,35 @@ export function stateEntries(
   return [...loop.stepStates.map(entry('step')), ...loop.initStates.map(entry('init'))];
 }
 
+/** Rows behind the last one that a shared buffer always has; the runtime keeps as many free. */
+const SPARE_ROWS = 1;
+
 /**
- * The axis along which each call adds its rows; `undefined` where the extents stay. State that does
+ * The axis along which each call adds its rows; `undefined` where the extents stay. A buffer that is
+ * written in place may be filled a row beyond the positions (a kernel's padding). State that does
  * something else (a window that slides once it is full, say) cannot be cut back or fed in part.
  */
-function growingAxis(loop: LoopParts, pair: StatePair, probes: readonly StepProbe[]): number | undefined {
+function growingAxis(
+  loop: LoopParts,
+  pair: StatePair,
+  probes: readonly StepProbe[],
+  isShared: boolean,
+): number | undefined {
   const rank = pair.input.dims?.length ?? 0;
   const grown = Array.from({ length: rank }, (_, axis) =>
     probes.map(({ values, rows }) => {
       const [before, after] = [values[pair.input.name]?.dims[axis], values[pair.output.name]?.dims[axis]];
-      return before === undefined || after === undefined ? Number.NaN : (after - before) / rows;
+      const by = before === undefined || after === undefined ? Number.NaN : after - before;
+      return { by, spare: by - rows };
     }),
   );
-  const axis = grown.findIndex((by) => by.every((amount) => amount === 1));
+  const axis = grown.findIndex((seen) => {
+    const spare = seen[0]?.spare ?? Number.NaN;
+    const isSpare = spare >= 0 && spare <= (isShared ? SPARE_ROWS : 0);
+    return isSpare && seen.every((probe) => probe.spare === spare);
+  });
   const others = grown.filter((_, at) => at !== axis);
-  if (others.every((by) => by.every((amount) => amount === 0))) return axis < 0 ? undefined : axis;
+  if (others.every((seen) => seen.every(({ by }) => by === 0))) return axis < 0 ? undefined : axis;
   if (loop.context.length > 0) return undefined;
   throw new IsthmusError(
     'unsupported-model',

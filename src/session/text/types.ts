@@ -78,6 +78,30 @@ export interface TextResult {
   readonly usage: TextUsage;
 }
 
+/** One text in tokens; `session.generate` is built on it. */
+export interface RunTextOptions {
+  /** All of the text so far. What an earlier run left of the same beginning is not run again. */
+  readonly tokens: readonly number[];
+  readonly sampling: Sampling;
+  readonly endTokens: readonly number[];
+  /** New tokens at most. */
+  readonly maxTokens: number;
+  readonly plan?: TextPlan;
+  readonly mode?: TextMode;
+  readonly draft?: 'auto' | number;
+  readonly move?: boolean;
+  readonly signal?: AbortSignal;
+  /** Each token as it is known; true ends the answer behind it. */
+  readonly onToken?: (token: number) => boolean;
+  readonly onMove?: (period: PlanPeriod) => void;
+}
+
+export interface RunTextResult {
+  readonly tokens: readonly number[];
+  readonly reason: 'end' | 'max-tokens' | 'stopped';
+  readonly usage: TextUsage;
+}
+
 /** Pieces of text as they are made; whole characters only. Cancelling it aborts the generation. */
 export type TextStream = ReadableStream<string> &
   AsyncIterable<string> & {

@@ -1,0 +1,73 @@
+/** One answer of a session: the engine, what is proposed ahead, and what is told of it. */
+import type { Clock } from '../../core/clock.ts';
+import type { TextEngine, TextOutcome } from './engine.ts';
+import type { Proposer } from './proposals.ts';
+import type { TextTraffic } from './session-places.ts';
+import type { PlanPeriod, RunTextOptions, RunTextResult, TextPlan } from './types.ts';
+
+export interface RunTextParts {
+  readonly engine: TextEngine;
+  readonly proposer: Proposer;
+  readonly clock: Clock;
+  readonly traffic: () => TextTraffic;
+  readonly plan: TextPlan;
+  readonly fallback: boolean;
+  readonly onPeriod: (period: PlanPeriod) => void;
+}
+
+export async function runText(parts: RunTextParts, options: RunTextOptions): Promise<RunTextResult> {
+  const { engine, proposer, clock } = parts;
+  const began = clock.now();
+  const before = parts.traffic();
+  const periods: PlanPeriod[] = [];
+  let firstMs: number | undefined;
+  let lastMs = began;
+  proposer.begin(options.draft ?? 'auto');
+  const outcome: TextOutcome = await engine.run({
+    tokens: options.tokens,
+    sampling: options.sampling,
+    endTokens: options.endTokens,
+    maxTokens: options.maxTokens,
+    plan: options.plan ?? parts.plan,
+    mode: options.mode ?? 'fastest',
+    move: options.move ?? true,
+    fallback: parts.fallback,
+    proposals: proposer,
+    tokensPerTrip: () => proposer.tokensPerTrip(),
+    now: () => clock.now(),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    onToken: (token) => {
+      lastMs = clock.now();
+      firstMs ??= lastMs;
+      return options.onToken?.(token) ?? false;
+    },
+    onPeriod: (period) => {
+      periods.push(period);
+      parts.onPeriod(period);
+      options.onMove?.(period);
+    },
+  });
+  const after = parts.traffic();
+  const newTokens = outcome.tokens.length;
+  const ended = clock.now();
+  return {
+    tokens: outcome.tokens,
+    reason: outcome.reason,
+    usage: {
+      ttftMs: (firstMs ?? ended) - began,
+      totalMs: ended - began,
+      tokensPerSecond:
+        firstMs === undefined || newTokens < 2
+          ? 0
+          : ((newTokens - 1) * 1000) / Math.max(1e-3, lastMs - firstMs),
+      promptTokens: options.tokens.length,
+      reusedTokens: outcome.reused,
+      newTokens,
+      roundTrips: after.roundTrips - before.roundTrips,
+      bytesUp: after.bytesUp - before.bytesUp,
+      bytesDown: after.bytesDown - before.bytesDown,
+      ...proposer.counts(),
+      plans: periods,
+    },
+  };
+}

@@ -1,0 +1,114 @@
+/** The two places of a session, as the text engine sees them. */
+import { IsthmusError } from '../../errors.ts';
+import type { Manifest } from '../../package/manifest.ts';
+import type { LinkEstimate } from '../../planner/types.ts';
+import type { Lane } from '../../runtime/lane.ts';
+import type { DeviceRunner } from '../../runtime/runner.ts';
+import { meetEndpoint } from '../meet-endpoint.ts';
+import type { Shared } from '../parts.ts';
+import { orAborted } from '../waiting.ts';
+import { DeviceBlocks } from './device-blocks.ts';
+import type { TextPlaces } from './engine.ts';
+import { openRemoteLane, type RemoteLane } from './remote-lane.ts';
+import type { Leg, PlaceName } from './route.ts';
+
+export interface TextTraffic {
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+  readonly roundTrips: number;
+}
+
+export class SessionPlaces implements TextPlaces {
+  readonly manifest: Manifest;
+  readonly #shared: Shared;
+  readonly #blocks: DeviceBlocks;
+  /** What lanes that are gone have sent, and the lane that is there. */
+  #past: TextTraffic = { bytesUp: 0, bytesDown: 0, roundTrips: 0 };
+  #remote: RemoteLane | undefined;
+  /** The runner on which the last device lane was opened. */
+  #laneRunner: DeviceRunner | undefined;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(shared: Shared) {
+    this.#shared = shared;
+    this.manifest = shared.parts.manifest;
+    this.#blocks = new DeviceBlocks(this.manifest);
+  }
+
+  async openLane(place: PlaceName, signal?: AbortSignal): Promise<Lane> {
+    const { device, link } = this.#shared;
+    if (place === 'device') {
+      return device.use((runner) => {
+        this.#laneRunner = runner;
+        return runner.openLane();
+      });
+    }
+    if (link === undefined) throw new IsthmusError('endpoint-lost', 'this session has no endpoint');
+    const lane = await orAborted(openRemoteLane(link, { manifest: this.manifest, codec: 'fp32' }), signal);
+    if (this.#remote !== undefined) this.#past = sum(this.#past, this.#remote.traffic());
+    this.#remote = lane;
+    return lane;
+  }
+
+  async ready(leg: Leg, signal?: AbortSignal): Promise<void> {
+    if (leg.place === 'endpoint') return;
+    const options = signal === undefined ? {} : { signal };
+    await this.#shared.device.use((runner) => this.#blocks.load(runner, leg.span, options));
+  }
+
+  async refresh(): Promise<void> {
+    const { device, link } = this.#shared;
+    if (link !== undefined && link.state !== 'up') await meetEndpoint(this.#shared);
+    await device.use((runner) => this.#blocks.refresh(runner));
+  }
+
+  /** Weights came, or the endpoint did: whoever waits may look again. */
+  async noteChange(): Promise<void> {
+    await this.#shared.device.use((runner) => this.#blocks.refresh(runner));
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
+  }
+
+  link(): LinkEstimate {
+    return this.#shared.knowledge.estimateLink();
+  }
+
+  hasEndpoint(): boolean {
+    return this.#shared.link?.state === 'up';
+  }
+
+  canFetch(): boolean {
+    return this.hasEndpoint() || this.#shared.parts.weightsElsewhere;
+  }
+
+  missingBytes({ span }: Leg): number {
+    return this.#blocks.missingBytes(span);
+  }
+
+  changed(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.add(resolve);
+      signal.addEventListener('abort', () => this.#waiting.delete(resolve), { once: true });
+    });
+  }
+
+  async lost(place: PlaceName, error: IsthmusError): Promise<void> {
+    const runner = this.#laneRunner;
+    if (place === 'device' && error.code === 'worker-lost' && runner !== undefined) {
+      await this.#shared.device.restart(runner);
+    }
+  }
+
+  /** Of all lanes so far. */
+  traffic(): TextTraffic {
+    return this.#remote === undefined ? this.#past : sum(this.#past, this.#remote.traffic());
+  }
+}
+
+function sum(a: TextTraffic, b: TextTraffic): TextTraffic {
+  return {
+    bytesUp: a.bytesUp + b.bytesUp,
+    bytesDown: a.bytesDown + b.bytesDown,
+    roundTrips: a.roundTrips + b.roundTrips,
+  };
+}

@@ -1,0 +1,131 @@
+/** Text through a session: a native device, a real endpoint, and a link between them. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { GREEDY } from '../../../src/core/sampling.ts';
+import type { OpenedPackage } from '../../../src/package/node/open-package.ts';
+import type { RunTextOptions, TextPlan } from '../../../src/session/text/types.ts';
+import { DeviceFiles, NodeDevice } from '../../fixtures/node-device.ts';
+import { tinyText } from '../../fixtures/tiny-text.ts';
+import { open, startEndpoint } from '../with-session.ts';
+
+const PROMPT = [5, 9, 31, 5, 9, 77, 12, 140, 5, 9];
+
+function ask(more: Partial<RunTextOptions> = {}): RunTextOptions {
+  return { tokens: PROMPT, sampling: GREEDY, endTokens: [], maxTokens: 24, ...more };
+}
+
+describe('text in a session', () => {
+  let pkg: OpenedPackage;
+  let expected: readonly number[];
+
+  beforeAll(async () => {
+    pkg = await tinyText();
+    const device = new NodeDevice(new DeviceFiles(pkg));
+    await device.load({ stage: 0, from: 0, to: pkg.manifest.blocks.length });
+    const lane = await device.openLane();
+    const request = {
+      position: 0,
+      tokens: PROMPT,
+      answer: [],
+      sampling: GREEDY,
+      endTokens: [],
+      maxTokens: 24,
+    };
+    expected = (await lane.loop(request, { onToken: () => undefined })).tokens;
+    await device.close();
+  });
+
+  it('is the same under every plan, and says what crossed', async () => {
+    const endpoint = await startEndpoint(pkg);
+    const { session } = await open(pkg, { port: endpoint.port });
+    const blocks = pkg.manifest.blocks.length;
+    const plans: Exclude<TextPlan, 'auto'>[] = ['local', 'remote'];
+    for (let cut = 1; cut < blocks; cut += 1) plans.push({ cut });
+    plans.push({ cut: 1, until: blocks - 1 }, { cut: 2, until: 3 });
+    for (const plan of plans) {
+      const { tokens, usage } = await session.runText(ask({ plan }));
+      expect(tokens, JSON.stringify(plan)).toEqual(expected);
+      expect(usage.newTokens).toBe(24);
+      const leaves = usage.plans.at(-1)?.leaves ?? [];
+      if (plan === 'local') {
+        expect(usage).toMatchObject({ bytesUp: 0, roundTrips: 0 });
+        expect(leaves).toEqual([]);
+      } else if (plan === 'remote') {
+        expect(usage.roundTrips).toBe(1);
+        expect(leaves.join()).toMatch(/prompt/);
+      } else {
+        expect(usage.roundTrips).toBeGreaterThan(1);
+        expect(leaves.join()).not.toMatch(/prompt/);
+        expect(leaves.some((name) => /answer/.test(name))).toBe(plan.until === undefined);
+      }
+    }
+    await session.close();
+  });
+
+  it('keeps the state of a conversation', async () => {
+    const endpoint = await startEndpoint(pkg);
+    const { session } = await open(pkg, { port: endpoint.port });
+    for (const plan of ['remote', 'local', { cut: 2 }] as const) {
+      const first = await session.runText(ask({ plan, tokens: [1, ...PROMPT] }));
+      const next = [1, ...PROMPT, ...first.tokens, 8, 8];
+      const second = await session.runText(ask({ plan, tokens: next }));
+      const { session: fresh } = await open(pkg, { plan: 'local' });
+      expect(second.tokens).toEqual((await fresh.runText(ask({ tokens: next }))).tokens);
+      await fresh.close();
+      if (typeof plan === 'string') expect(second.usage.reusedTokens).toBe(next.length - 3);
+    }
+    await session.close();
+  });
+
+  it('starts on the endpoint, moves over when its weights are here, and goes on without the endpoint', async () => {
+    const endpoint = await startEndpoint(pkg);
+    const files = new DeviceFiles(pkg, 'none');
+    let release: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    files.beforeFetch = () => gate;
+    const { session } = await open(pkg, {
+      port: endpoint.port,
+      files,
+      plan: 'auto',
+      prefetch: true,
+    });
+    const plans: string[] = [];
+    let made = 0;
+    const { tokens, usage } = await session.runText(
+      ask({
+        mode: 'prefer-device',
+        maxTokens: 180,
+        onMove: ({ plan }) => plans.push(plan),
+        onToken: () => {
+          made += 1;
+          if (made === 8) release();
+          if (plans.at(-1) === 'local') void endpoint.close({ graceMs: 0 });
+          return false;
+        },
+      }),
+    );
+    expect(plans[0]).toBe('remote');
+    expect(plans.at(-1)).toBe('local');
+    expect(files.fetched.length).toBeGreaterThan(0);
+    const { session: fresh } = await open(pkg, { plan: 'local' });
+    expect(tokens).toEqual((await fresh.runText(ask({ maxTokens: 180 }))).tokens);
+    await fresh.close();
+    expect(usage.plans.map(({ plan }) => plan)).toEqual(plans);
+    await session.close();
+  });
+
+  it('says what is wrong', async () => {
+    const endpoint = await startEndpoint(pkg);
+    const { session } = await open(pkg, { port: endpoint.port });
+    await expect(session.runText(ask({ plan: { cut: 99 } }))).rejects.toMatchObject({ code: 'bad-option' });
+    const long = Array.from({ length: 300 }, () => 3);
+    await expect(session.runText(ask({ tokens: long, plan: 'local' }))).rejects.toMatchObject({
+      code: 'input-too-long',
+    });
+    const both = await Promise.all([session.runText(ask()), session.runText(ask())]);
+    for (const { tokens } of both) expect(tokens).toEqual(expected);
+    await session.close();
+    await expect(session.runText(ask())).rejects.toMatchObject({ code: 'closed' });
+  });
+});
