@@ -103,7 +103,8 @@ export function positionAxis(entry: StateEntry): number {
 
 /** Shape of an entry with `rows` positions; other axes that vary are empty, as in a fresh one. */
 export function entryDims(entry: StateEntry, rows: number): number[] {
-  return entry.dims.map((dim, axis) => (axis === entry.axis ? rows : (dim ?? 0)));
+  const along = entry.growth === 'replace' ? undefined : entry.axis;
+  return entry.dims.map((dim, axis) => (axis === along ? rows : (dim ?? 0)));
 }
 
 /** How many rows `tensor` has for this entry; `bad-tensor` when it cannot be rows of it. */
