@@ -6,6 +6,7 @@ import type { Manifest } from '../package/manifest.ts';
 import { openPackage } from '../package/node/open-package.ts';
 import {
   MIN_STEPS,
+  type RunDifference,
   VERIFY_TOLERANCE,
   type Verdict,
   type VerifyInput,
@@ -33,7 +34,8 @@ Usage: isthmus verify PKG [OPTIONS]
                    at least ${MIN_STEPS} also when the end token comes first)
   --cut K          check this cut only; may be repeated
   --threads N      threads of the runtime (default 1)
-  --json           one JSON document: {"model", "cuts": [{"cut", "maxAbsDiff", "tokensEqual"}], "ok"}
+  --json           one JSON document: {"model", "cuts": [{"cut", "maxAbsDiff", "tokensEqual"}], "ok"}, and for
+                   language models "loop": how rows at once, one by one and after going back compare
   --help           show this
 
 Exit status 1 when a token differs or a value differs by more than ${VERIFY_TOLERANCE}.
@@ -96,12 +98,26 @@ function progressLine({ cut, cutNumber, cuts, input, inputNumber, inputs }: Veri
 }
 
 function verdictText(verdict: Verdict): string {
-  const rows = verdict.cuts.map(({ cut, maxAbsDiff, tokensEqual }) => [
-    String(cut),
+  const rows = verdict.cuts.map((cut) => [String(cut.cut), ...differenceCells(cut)]);
+  const text = table(['cut', 'largest difference', 'tokens'], rows);
+  const ways = wayRows(verdict);
+  const compared = ways.length === 0 ? '' : `\n${table(['way', 'largest difference', 'tokens'], ways)}\n`;
+  const outcome = verdict.ok ? 'every cut equals the unsplit model' : 'NOT equal to the unsplit model';
+  return `${text}\n${compared}${verdict.model}: ${outcome} (tolerance ${VERIFY_TOLERANCE})\n`;
+}
+
+function differenceCells({ maxAbsDiff, tokensEqual }: RunDifference): string[] {
+  return [
     maxAbsDiff === Number.MAX_VALUE ? 'not comparable' : String(maxAbsDiff),
     tokensEqual ? 'equal' : 'DIFFERENT',
-  ]);
-  const text = table(['cut', 'largest difference', 'tokens'], rows);
-  const outcome = verdict.ok ? 'every cut equals the unsplit model' : 'NOT equal to the unsplit model';
-  return `${text}\n${verdict.model}: ${outcome} (tolerance ${VERIFY_TOLERANCE})\n`;
+  ];
+}
+
+/** Ways of running the unsplit model, of packages that were verified by them. */
+function wayRows({ loop }: Verdict): string[][] {
+  if (loop === undefined) return [];
+  return [
+    ['rows at once, one by one', ...differenceCells(loop.prefill)],
+    ...(loop.rewind === undefined ? [] : [['going back', ...differenceCells(loop.rewind)]]),
+  ];
 }

@@ -54,7 +54,6 @@ export async function packSources(
       ...(options.generation === undefined ? {} : { generation: options.generation }),
       ...(options.audio === undefined ? {} : { audio: options.audio }),
       ...(options.text === undefined ? {} : { text: options.text }),
-      ...(options.text === undefined ? {} : { text: options.text }),
       ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
       ...(tokenizer === undefined ? {} : tokenizerFiles(tokenizer)),
     },

@@ -4,6 +4,7 @@ import type { OpenedPackage } from '../package/node/open-package.ts';
 import { segmentsOf } from '../package/segments.ts';
 import { type Verdict, type VerifyInput, type VerifyProgress, verifyCuts } from '../package/verify.ts';
 import { syntheticInputs } from '../package/verify-inputs.ts';
+import { createLane } from '../runtime/create-lane.ts';
 import { argmax } from '../runtime/decode.ts';
 import { createNodeRunner } from '../runtime/node/ort-node.ts';
 import { createExecutor } from '../runtime/span-executor.ts';
@@ -41,6 +42,7 @@ export async function verifyPackage(
         unload: async (span) => {
           for (const segment of segmentsOf(manifest, span)) await runner.unload(segment);
         },
+        lane: () => createLane({ manifest, runner, loaded: () => runner.loaded() }),
         argmax,
         ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
         ...(options.signal === undefined ? {} : { signal: options.signal }),

@@ -29,7 +29,7 @@ export function largestDifference(expected: TensorMap, got: TensorMap): Differen
   return { floats, others };
 }
 
-type Floats = Float32Array | Float64Array;
+export type Floats = Float32Array | Float64Array;
 
 function floatsOf(tensor: Tensor): Floats | undefined {
   if (tensor.dtype !== 'float32' && tensor.dtype !== 'float64') return undefined;
@@ -39,7 +39,9 @@ function floatsOf(tensor: Tensor): Floats | undefined {
   return new make(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength / width);
 }
 
-function largestOf(x: Floats, y: Floats): number {
+/** Largest absolute difference of numbers in the same places; `INCOMPARABLE` where one side has none. */
+export function largestOf(x: Floats, y: Floats): number {
+  if (x.length !== y.length) return INCOMPARABLE;
   let largest = 0;
   for (let i = 0; i < x.length; i += 1) {
     const a = x[i] ?? 0;

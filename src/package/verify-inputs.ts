@@ -3,7 +3,7 @@ import { elementCount, float32Tensor, type Tensor } from '../core/tensor.ts';
 import { IsthmusError } from '../errors.ts';
 import { probeTensor } from './import/prober.ts';
 import type { GraphInput, Manifest, OnceStage } from './manifest.ts';
-import { MIN_STEPS, type VerifyInput } from './verify.ts';
+import { MIN_STEPS, type VerifyInput } from './verify-types.ts';
 
 /** Seconds of made-up audio: a short and a longer request. */
 const CHIRP_SECONDS = [1, 2.5] as const;
@@ -20,8 +20,8 @@ export const SYNTHETIC_STEPS = 12;
 /** Steps at most for an input that is given, unless the user says otherwise. */
 export const DEFAULT_STEPS = 64;
 
-/** Tokens fed first in the second input of a model that takes tokens alone. */
-const FORCED_TOKENS = 5;
+/** Tokens fed first in the second input of a model that takes tokens alone: enough to run many at once. */
+const FORCED_TOKENS = 20;
 
 export function syntheticInputs(manifest: Manifest, maxTokens: number = SYNTHETIC_STEPS): VerifyInput[] {
   const [stage] = manifest.stages;

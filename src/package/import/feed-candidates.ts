@@ -69,12 +69,27 @@ function slotKind(graph: ModelGraph, { name, dims }: OnnxValue): FeedKind | unde
       (known) =>
         known.op === op &&
         node.inputs[known.slot] !== undefined &&
-        sourceOf(graph, node.inputs[known.slot]) === name &&
+        countedFrom(graph, node.inputs[known.slot]) === name &&
         (known.rank === undefined || known.rank === dims?.length),
     );
     if (slot !== undefined) return slot.kind;
   }
   return undefined;
+}
+
+/** Behind these, with constants alone beside it, a number is still the same up to an offset. */
+const OFFSET_OPS = new Set(['Add', 'Sub', 'Reshape', 'Squeeze', 'Unsqueeze']);
+
+/** The value that a number begins with: padding and other offsets do not change what it counts. */
+function countedFrom(graph: ModelGraph, name = ''): string {
+  for (let at = sourceOf(graph, name); ; ) {
+    const node = graph.nodes[graph.producer.get(at) ?? -1];
+    const counted = node?.inputs.filter((input) => input !== '' && !graph.initializers.has(input)) ?? [];
+    const [next] = counted;
+    if (node === undefined || !OFFSET_OPS.has(node.opType) || next === undefined || counted.length > 1)
+      return at;
+    at = sourceOf(graph, next);
+  }
 }
 
 function kindsByShape(value: OnnxValue, tokens: OnnxValue, moves: boolean): FeedKind[] {

@@ -83,10 +83,11 @@ async function settle(loop: LoopParts, run: ProbeRun): Promise<SettledFeeds> {
 function unsettled(loop: LoopParts, share: number | undefined, cause: unknown): IsthmusError {
   const inputs = loop.places.map(({ value }) => value.name);
   const what = inputs.length === 0 ? 'this decoder' : `this decoder with the inputs ${inputs.join(', ')}`;
+  const reason = cause instanceof Error ? `: ${cause.message}` : '';
   return new IsthmusError(
     'unsupported-model',
     share === undefined
-      ? `${what} runs with none of the meanings that are known for them`
+      ? `${what} runs with none of the meanings that are known${reason}`
       : `${what} gives other scores for rows at once than for rows one after the other`,
     { cause, details: { inputs, ...(share === undefined ? {} : { share }) } },
   );
@@ -110,36 +111,42 @@ function toFeed({ value, kinds }: FeedCandidates, kind = kinds[0]): StepFeed {
   return { input: value.name, kind, dtype: inputDtype(value), rank: value.dims?.length ?? 0 };
 }
 
-/** Largest difference of the last row's scores, as a share of the largest score. */
+/** Largest difference of the scores of all rows, as a share of the largest score. */
 async function difference(loop: LoopParts, feeds: readonly StepFeed[], run: ProbeRun): Promise<number> {
   const step = async (past: number, rows: number, state: TensorMap): Promise<TensorMap> =>
-    run({ ...placeFeeds(loop, feeds, { past, rows, picked: 1 }), ...state }, [
+    run({ ...placeFeeds(loop, feeds, { past, rows, picked: rows }), ...state }, [
       loop.logits.name,
       ...loop.stepStates.map((pair) => pair.output.name),
     ]);
-  const atOnce = lastRow(loop, await step(0, ROWS, freshState(loop)));
+  const atOnce = rowScores(loop, await step(0, ROWS, freshState(loop)), ROWS);
   const first = await step(0, FIRST_ROWS, freshState(loop));
   const kept: Record<string, TensorMap[string]> = {};
   for (const { input, output } of loop.stepStates) {
     const made = first[output.name];
     if (made !== undefined) kept[input.name] = made;
   }
-  const second = lastRow(loop, await step(FIRST_ROWS, ROWS - FIRST_ROWS, kept));
+  const rest = ROWS - FIRST_ROWS;
+  const second = await step(FIRST_ROWS, rest, kept);
+  const apart = [...rowScores(loop, first, FIRST_ROWS), ...rowScores(loop, second, rest)];
   let largest = 0;
-  let apart = 0;
+  let difference = 0;
   atOnce.forEach((score, index) => {
     largest = Math.max(largest, Math.abs(score));
-    apart = Math.max(apart, Math.abs(score - (second[index] ?? Number.NaN)));
+    difference = Math.max(difference, Math.abs(score - (apart[index] ?? Number.NaN)));
   });
-  return largest === 0 && apart === 0 ? 0 : apart / largest;
+  return largest === 0 && difference === 0 ? 0 : difference / largest;
 }
 
-function lastRow(loop: LoopParts, outputs: TensorMap): Float32Array {
+/** One row of scores for each of `rows`: what yields others was told something else than what it takes. */
+function rowScores(loop: LoopParts, outputs: TensorMap, rows: number): Float32Array {
   const scores = outputs[loop.logits.name];
   const width = scores?.dims.at(-1) ?? 0;
-  if (scores === undefined || width === 0) {
-    throw new IsthmusError('unsupported-model', `the step yields no '${loop.logits.name}'`);
+  const values = scores === undefined ? new Float32Array(0) : asFloat32(scores);
+  if (width === 0 || values.length !== rows * width) {
+    throw new IsthmusError(
+      'unsupported-model',
+      `the step does not yield ${rows} rows of '${loop.logits.name}'`,
+    );
   }
-  const values = asFloat32(scores);
-  return values.subarray(values.length - width);
+  return values;
 }
