@@ -218,11 +218,17 @@ export class HostedLane {
       const stop = new AbortController();
       const end = (): void => stop.abort();
       const isAlone = queue.length === 0;
-      const forget = isAlone ? queue.onWaiting(end) : () => undefined;
+      const made: number[] = [];
+      // Never before the first token: two loops would else give way to each other for ever.
+      let isAwaited = false;
+      const giveWay = (): void => {
+        isAwaited = true;
+        if (made.length > 0) end();
+      };
+      const forget = isAlone ? queue.onWaiting(giveWay) : () => undefined;
       halt.addEventListener('abort', end, { once: true });
       signal.addEventListener('abort', end, { once: true });
       const maxTokens = isAlone ? request.maxTokens : 1;
-      const made: number[] = [];
       try {
         const { reason, endToken } = await lane.loop(
           { ...request, maxTokens },
@@ -231,6 +237,7 @@ export class HostedLane {
             onToken: (token) => {
               lap();
               made.push(token);
+              if (isAwaited) end();
               if (!signal.aborted) onToken(token, times.lap());
             },
           },
