@@ -109,7 +109,13 @@ async function addAttention(
   const state = layerState(layer);
   const attended = parts.add(
     'GroupQueryAttention',
-    [padded, '', '', state.pastKey, state.pastValue, inputs.last, inputs.total, inputs.cos, inputs.sin],
+    [
+      ...[padded, '', '', state.pastKey, state.pastValue, inputs.last, inputs.total, inputs.cos, inputs.sin],
+      // A sink that draws nothing, for what it keeps away: onnxruntime's tiled attention does not take
+      // sinks. Where it cannot tell the size of the L2 cache (WASM), its tiles are so small that many rows
+      // take ten times as long, and one row is not the same as the same row among many.
+      ...['', '', noSink(parts, heads)],
+    ],
     [`${name}.attended.padded`, state.presentKey, state.presentValue],
     { num_heads: heads, kv_num_heads: kvHeads, do_rotary: 1, rotary_interleaved: 0 },
     ORT_DOMAIN,
@@ -118,6 +124,11 @@ async function addAttention(
     parts.constant(`attn.${which}`, [1], () => BigInt64Array.of(value));
   const rows = [bound('first_row', 0n), bound('padding_row', -1n), bound('row_axis', 1n)];
   return parts.add('Slice', [attended, ...rows], `${name}.attended`);
+}
+
+/** float32 `[heads]` for attention's `head_sink`: beside any score, `exp` of it is zero. */
+function noSink(parts: GraphParts, heads: number): string {
+  return parts.constant('attn.no_sink', [heads], () => new Float32Array(heads).fill(-1e30));
 }
 
 export async function gain(
