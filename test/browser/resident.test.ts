@@ -93,6 +93,24 @@ describe.skipIf(chromium === undefined)('state in the WASM heap', () => {
     expect(resident[3]).not.toBe(resident[2]);
   });
 
+  it('a prompt at once, in parts and token by token are the same to the last bit', async () => {
+    await visit(1);
+    const prompt = tokens(60);
+    const last = (position: number): Step => run('a', position, 4);
+    const { resident } = await play('language', [
+      open('a'),
+      run('a', 0, ...prompt),
+      last(60),
+      run('a', 0, ...prompt.slice(0, 21)),
+      run('a', 21, ...prompt.slice(21)),
+      last(60),
+      ...prompt.map((token, index) => run('a', index, token)),
+      last(60),
+    ]);
+    expect([resident[4], resident.at(-2)]).toEqual([resident[1], resident[1]]);
+    expect([resident[5], resident.at(-1)]).toEqual([resident[2], resident[2]]);
+  });
+
   it('two texts in turn do not touch one another', async () => {
     await visit(1);
     const alone = (state: string, seed: number): Step[] => [

@@ -160,7 +160,7 @@ function stateStore(
 ): OpenStateStore {
   const options = { Tensor, ...(contextLength === undefined ? {} : { contextLength }) };
   if (heap !== undefined) return () => new ResidentState({ heap, ...options });
-  return () => withoutSharing(new OrtState(options));
+  return () => withoutSharing(new OrtState(options), Tensor);
 }
 
 async function loadOrt(provider: WebProvider): Promise<Ort> {

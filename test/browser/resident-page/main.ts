@@ -128,7 +128,7 @@ const api = {
           );
     const heapBytes = [before, heap?.heapBytes ?? 0] as const;
     const outside = await through(
-      () => withoutSharing(new OrtState({ Tensor })),
+      () => withoutSharing(new OrtState({ Tensor }), Tensor),
       () => undefined,
     );
     await session.release();
