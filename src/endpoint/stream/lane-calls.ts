@@ -68,8 +68,8 @@ export class LaneCalls {
     const { manifest, lane, metrics, open, signal } = this.#options;
     const { call, span, position, rows } = message;
     const request = this.#request(message);
-    // Whether the state reaches that far is the lane's own to say.
-    checkForward(request, this.#place, Infinity);
+    // Whether the state stands there is the lane's own to say.
+    checkForward(request, this.#place, position);
     if (request.input.kind === 'tensors') checkRows(manifest, span.from, message.tensors, { position, rows });
     this.#hold(span, position + rows);
     const { result, timing } = await lane.forward(request, signal);
@@ -84,7 +84,7 @@ export class LaneCalls {
     const { lane, metrics, open, signal, send, room } = this.#options;
     const { call, position, tokens, sampling, answer, endTokens, maxTokens } = message;
     const request: LoopRequest = { position, tokens, sampling, answer, endTokens, maxTokens };
-    checkLoop(request, this.#place, Infinity);
+    checkLoop(request, this.#place, position);
     const { stage } = this.#place;
     let step = 0;
     const { result, timing } = await lane.loop(request, {

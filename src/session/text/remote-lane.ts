@@ -15,7 +15,6 @@ import type { ForwardRequest, ForwardResult, Lane, LoopRequest, LoopResult } fro
 import { checkForward, checkLoop, type LoopPlace, loopOf, rowsOf } from '../../runtime/lane-check.ts';
 import { FilledBlocks } from '../../runtime/lane-filled.ts';
 import { joinPieces } from '../../runtime/lane-rows.ts';
-import { cannotStandAt } from '../../runtime/state-rows.ts';
 import type { EndpointLink, EndpointRequest } from '../endpoint-link.ts';
 import { orAborted } from '../waiting.ts';
 import {
@@ -160,7 +159,6 @@ class WireLane implements RemoteLane {
       throw new IsthmusError('bad-option', 'scores are too large to leave the endpoint');
     }
     checkForward(request, this.#place, this.#filled.reach(span));
-    this.#checkStand(span, position);
     const rows = rowsOf(input);
     const drafts = want.kind === 'pick' ? want.pick.drafts : [];
     const { near, far } = this.#crossings(span);
@@ -219,7 +217,6 @@ class WireLane implements RemoteLane {
   #sendLoop(request: LoopRequest, onToken: (token: number) => void): SentCall<HeardLoop> {
     const { stage, contextLength } = this.#place;
     checkLoop(request, this.#place, this.#filled.reach(stage));
-    this.#checkStand(stage, request.position);
     const { position, tokens, sampling, answer, endTokens } = request;
     const room = contextLength - position - tokens.length;
     const maxTokens = Math.min(request.maxTokens, room, MAX_TOKENS_PER_REQUEST);
@@ -252,15 +249,6 @@ class WireLane implements RemoteLane {
     );
     this.#filled.cut(stage, position);
     return sent;
-  }
-
-  /** State that is replaced at every step stands where it is, or begins anew. Throws `bad-option`. */
-  #checkStand(span: Span, position: number): void {
-    for (const entry of this.#place.stage.states) {
-      if (entry.growth !== 'replace' || entry.block < span.from || entry.block >= span.to) continue;
-      const held = this.#filled.of({ from: entry.block, to: entry.block + 1 });
-      if (position !== 0 && position !== held) throw cannotStandAt(entry, held, position);
-    }
   }
 
   #crossings(span: Span): {
