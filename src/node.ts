@@ -14,6 +14,13 @@ export {
 } from './endpoint/endpoint.ts';
 export { ERROR_CODES, type ErrorCode, IsthmusError, isIsthmusError } from './errors.ts';
 export { type ImportOnnxOptions, importOnnx } from './node/import-onnx.ts';
+export {
+  type ImportedText,
+  type ImportFolderOptions,
+  type ImportTextOptions,
+  importGguf,
+  importOnnxFolder,
+} from './node/import-text.ts';
 export { type VerifyPackageOptions, verifyPackage } from './node/verify-package.ts';
 export type { Manifest } from './package/manifest.ts';
 export { type OpenedPackage, openPackage } from './package/node/open-package.ts';

@@ -1,10 +1,10 @@
 /** What `isthmus import` was pointed at, brought here where it is on a hub, and imported by its kind. */
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { toModelGraph } from '../graph/model-graph.ts';
 import { readModel } from '../graph/onnx-read.ts';
 import { importOnnx } from '../node/import-onnx.ts';
 import { checkGguf, type ImportedText, importGguf, importOnnxFolder } from '../node/import-text.ts';
+import { classify } from '../package/import/classify.ts';
 import { isHubAddress } from '../package/node/hub/address.ts';
 import { type DownloadPlan, fetchHubModel } from '../package/node/hub/hub-model.ts';
 import { UsageError } from './flags.ts';
@@ -88,9 +88,9 @@ async function fromHub(address: string, given: Given, flags: HubFlags): Promise<
     : { kind: 'folder', dir: model.dir, graphs: model.models };
 }
 
-/** A graph without its weights says already whether it can be read at all. */
+/** A graph without its weights says already whether it can be read, and whether its inputs make sense. */
 async function checkGraph(path: string): Promise<void> {
-  toModelGraph(readModel(new Uint8Array(await readFile(path))));
+  classify(readModel(new Uint8Array(await readFile(path))));
 }
 
 function planText({ repo, variant, files, bytes, kept }: DownloadPlan): string {

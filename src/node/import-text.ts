@@ -5,7 +5,7 @@ import { llamaConfig, readLlamaConfig } from '../package/gguf/architecture.ts';
 import { buildLlama } from '../package/gguf/build-llama.ts';
 import type { ByteSource } from '../package/gguf/byte-source.ts';
 import { openFileSource } from '../package/gguf/node/file-source.ts';
-import { readGgufHeader } from '../package/gguf/read-gguf.ts';
+import { type GgufHeader, readGgufHeader } from '../package/gguf/read-gguf.ts';
 import { tokenizerFromGguf } from '../package/gguf/tokenizer.ts';
 import { classify } from '../package/import/classify.ts';
 import type { ImportSource } from '../package/import/import-model.ts';
@@ -76,7 +76,7 @@ export async function importGguf(path: string, options: ImportTextOptions): Prom
       text: settings.text,
       generation: settings.generation,
     });
-    return { manifest, notes: settings.notes };
+    return { manifest, notes: [...settings.notes, weightsNote(file)] };
   } finally {
     await source.close();
   }
@@ -130,6 +130,12 @@ export async function importOnnxFolder(dir: string, options: ImportFolderOptions
     ...(audio !== undefined && { audio }),
   });
   return { manifest, notes: [] };
+}
+
+/** Another form of the numbers is another model, if only a little: it is said. */
+function weightsNote({ tensors }: GgufHeader): string {
+  const types = new Set([...tensors.values()].filter(({ dims }) => dims.length > 1).map(({ type }) => type));
+  return `matrices of type ${[...types].sort().join(', ')} are kept as int8 with a scale for each column`;
 }
 
 function plain({ out, name, onProgress }: ImportTextOptions): ImportOnnxOptions {

@@ -11,6 +11,8 @@ export interface CliOptions {
   /** Called with what is on standard output so far, each time something is written. */
   readonly onStdout?: (text: string) => void;
   readonly untilStopped?: () => Promise<void>;
+  readonly terminal?: boolean;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export async function cli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
@@ -24,6 +26,8 @@ export async function cli(args: readonly string[], options: CliOptions = {}): Pr
     stderr: (text) => {
       stderr += text;
     },
+    ...(options.terminal !== undefined && { terminal: options.terminal }),
+    ...(options.env !== undefined && { env: options.env }),
     untilStopped:
       options.untilStopped ?? (() => Promise.reject(new Error('this command was to end by itself'))),
   });
