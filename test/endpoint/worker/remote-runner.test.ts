@@ -1,15 +1,11 @@
-import { MessageChannel } from 'node:worker_threads';
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { asFloat32, type TensorMap } from '../../../src/core/tensor.ts';
-import type { FromWorker, ToWorker } from '../../../src/endpoint/worker/messages.ts';
-import { RemoteRunner } from '../../../src/endpoint/worker/remote-runner.ts';
-import { serveRunner } from '../../../src/endpoint/worker/serve-runner.ts';
 import { IsthmusError } from '../../../src/errors.ts';
 import type { OpenedPackage } from '../../../src/package/node/open-package.ts';
-import { createNodeRunner } from '../../../src/runtime/node/ort-node.ts';
 import type { PackageSource, SpanRunner } from '../../../src/runtime/runner.ts';
 import { importSpeech, onDisk } from '../packages.ts';
 import { features, opened, reference } from '../with-endpoint.ts';
+import { joined as join } from './joined.ts';
 
 let speech: OpenedPackage;
 
@@ -17,36 +13,8 @@ beforeAll(async () => {
   speech = await onDisk(await importSpeech('speech', []));
 });
 
-/** Both sides in this process, with a real channel between them. */
-function joined(source: PackageSource, create?: (source: PackageSource) => SpanRunner) {
-  const { port1, port2 } = new MessageChannel();
-  serveRunner(
-    {
-      postMessage: (message: FromWorker, transfer) => port2.postMessage(message, transfer),
-      on: (event, handler) => port2.on(event, handler),
-    },
-    speech.manifest,
-    create ?? ((remote) => createNodeRunner(speech.manifest, remote)),
-  );
-  const ends: string[] = [];
-  const runner = new RemoteRunner({
-    port: {
-      postMessage: (message: ToWorker, transfer) => port1.postMessage(message, transfer),
-      on: (event, handler) => port1.on(event, handler),
-    },
-    source,
-    threads: 1,
-    end: async () => {
-      ends.push('ended');
-      port1.close();
-    },
-  });
-  onTestFinished(() => {
-    port1.close();
-    port2.close();
-  });
-  return { runner, ends };
-}
+const joined = (source: PackageSource, create?: (source: PackageSource) => SpanRunner) =>
+  join(speech.manifest, source, create);
 
 describe('a runner behind a channel', () => {
   it('says what the runner itself says', async () => {
