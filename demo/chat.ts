@@ -30,7 +30,7 @@ function say(text: string): void {
 }
 
 function fail(error: unknown): void {
-  const problem = describeProblem(error);
+  const problem = error === undefined ? undefined : describeProblem(error);
   element('problem', HTMLElement).hidden = problem === undefined;
   element('problem-text', HTMLElement).textContent = problem?.text ?? '';
   element('problem-code', HTMLElement).textContent = problem?.code ?? '';

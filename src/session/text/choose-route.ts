@@ -23,6 +23,8 @@ export interface Situation {
   readonly hasEndpoint: boolean;
   /** Weights that blocks of a span lack here. */
   readonly missingBytes: (leg: Leg) => number;
+  /** Ms until blocks of a leg that are not built yet can run. */
+  readonly buildMs: (leg: Leg) => number;
   /** False when missing weights cannot be fetched now. */
   readonly canFetch: boolean;
   /** Rows that a leg has to run before the next token. */
@@ -83,6 +85,7 @@ export function predictRoute(route: Route, situation: Situation): RoutePredictio
       if (isSplit) msPerToken += (link.rttMs + bytesMs(1)) / Math.max(1, situation.tokensPerTrip);
       continue;
     }
+    ttftMs += situation.buildMs(leg);
     const missing = situation.missingBytes(leg);
     if (missing > 0) {
       ttftMs += link.rttMs + (missing / link.downBytesPerSecond) * 1000;
@@ -117,7 +120,12 @@ export function chooseRoute(situation: Situation): {
   readonly best: RoutePrediction;
   readonly reason: string;
 } {
-  const ranked = rankRoutes(situation).filter(({ rejected }) => rejected === undefined);
+  const possible = rankRoutes(situation).filter(({ rejected }) => rejected === undefined);
+  // A device that was never seen to run is not preferred to an endpoint on the strength of a guess.
+  const isGuess = ({ route }: RoutePrediction): boolean =>
+    !situation.paces.device.isMeasured && usesPlace(route, 'device');
+  const known = possible.filter((one) => !isGuess(one));
+  const ranked = known.length > 0 ? known : possible;
   const [fastest] = ranked;
   if (fastest === undefined) {
     throw new IsthmusError(
@@ -139,10 +147,8 @@ export function chooseRoute(situation: Situation): {
       };
     }
   }
-  return {
-    best: fastest,
-    reason: `predicted ${round(fastest.totalMs)} ms, the least of ${ranked.length} plans`,
-  };
+  const of = ranked.length === 1 ? 'the only plan that can run now' : `the least of ${ranked.length} plans`;
+  return { best: fastest, reason: `predicted ${Math.round(fastest.totalMs)} ms, ${of}` };
 }
 
 /** A better route than the running one for what is left, or `undefined`. */

@@ -42,6 +42,8 @@ export interface TextPlaces {
   hasEndpoint(): boolean;
   canFetch(): boolean;
   missingBytes(leg: Leg): number;
+  /** Ms until a leg's blocks that are not built yet can run. */
+  buildMs(leg: Leg): number;
   /** Resolves when weights arrived or the endpoint came or went. */
   changed(signal: AbortSignal): Promise<void>;
   /** A lane failed: puts what died aside or starts it anew, so that the next lane has a chance. */
@@ -172,6 +174,7 @@ export class TextEngine {
       hasEndpoint: places.hasEndpoint(),
       canFetch: places.canFetch(),
       missingBytes: (leg) => places.missingBytes(leg),
+      buildMs: (leg) => places.buildMs(leg),
       lacking: ({ place, span }) => tokens.length - (this.#lanes[place]?.filled(span) ?? 0),
       newTokens,
       tokensPerTrip: request.tokensPerTrip(),

@@ -31,9 +31,9 @@ export class Pace {
     this.#rowMs = this.#stepMs / PRIOR_PREFILL_GAIN;
   }
 
-  /** Times that a step was seen. */
-  get measured(): number {
-    return this.#steps;
+  /** Whether anything was measured; else all that is said is a guess. */
+  get isMeasured(): boolean {
+    return this.#steps + this.#prefills > 0;
   }
 
   /** Ms of a call with so many rows through a span. */

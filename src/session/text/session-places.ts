@@ -32,7 +32,7 @@ export class SessionPlaces implements TextPlaces {
   constructor(shared: Shared) {
     this.#shared = shared;
     this.manifest = shared.parts.manifest;
-    this.#blocks = new DeviceBlocks(this.manifest);
+    this.#blocks = new DeviceBlocks(this.manifest, shared.parts.clock);
   }
 
   async openLane(place: PlaceName, signal?: AbortSignal): Promise<Lane> {
@@ -83,6 +83,10 @@ export class SessionPlaces implements TextPlaces {
 
   missingBytes({ span }: Leg): number {
     return this.#blocks.missingBytes(span);
+  }
+
+  buildMs({ span }: Leg): number {
+    return this.#blocks.buildMs(span);
   }
 
   changed(signal: AbortSignal): Promise<void> {

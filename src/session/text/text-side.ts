@@ -1,6 +1,7 @@
 /** What a session has for text: one engine, its places, and what it learns to propose. */
 import type { Shared } from '../parts.ts';
 import type { PlanChoice } from '../types.ts';
+import { CALIBRATION_BLOCKS, calibrateText } from './calibrate-text.ts';
 import { TextEngine } from './engine.ts';
 import { Proposer } from './proposals.ts';
 import { runText } from './run-text.ts';
@@ -12,6 +13,7 @@ export class TextSide {
   readonly #places: SessionPlaces;
   readonly #engine: TextEngine;
   readonly #proposer: Proposer;
+  #isCalibrating = false;
 
   constructor(shared: Shared) {
     this.#shared = shared;
@@ -45,8 +47,26 @@ export class TextSide {
   }
 
   /** Weights arrived, or the endpoint came or went. */
-  noteChange(): Promise<void> {
-    return this.#places.noteChange();
+  async noteChange(): Promise<void> {
+    await this.#places.noteChange();
+    await this.#calibrate();
+  }
+
+  /** Once, and only when the weights that it takes are here; a request may have measured first. */
+  async #calibrate(): Promise<void> {
+    const { device } = this.#engine.paces;
+    const blocks = this.#shared.parts.manifest.blocks.length;
+    const leg = { place: 'device', span: { from: 0, to: Math.min(CALIBRATION_BLOCKS, blocks) } } as const;
+    if (this.#isCalibrating || device.isMeasured || this.#places.missingBytes(leg) > 0) return;
+    this.#isCalibrating = true;
+    await this.#places.ready(leg);
+    const lane = await this.#places.openLane('device');
+    try {
+      await calibrateText(lane, blocks, device, this.#shared.parts.clock);
+    } finally {
+      await lane.close();
+    }
+    await this.#places.noteChange();
   }
 
   close(): Promise<void> {

@@ -249,6 +249,7 @@ describe('a text on two places', () => {
     const places = new FakePlaces(BLOCKS);
     places.missing = 1e9;
     const engine = new TextEngine(places);
+    engine.paces.device.learn({ from: 0, to: BLOCKS }, 1, 5);
     const periods: PlanPeriod[] = [];
     let count = 0;
     const { tokens } = await engine.run(

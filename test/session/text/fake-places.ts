@@ -103,6 +103,10 @@ export class FakePlaces implements TextPlaces {
     return this.missing;
   }
 
+  buildMs(): number {
+    return 0;
+  }
+
   changed(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       this.#waiting.add(resolve);
