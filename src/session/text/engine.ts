@@ -6,7 +6,7 @@ import type { Sampling } from '../../core/sampling.ts';
 import { type IsthmusError, isIsthmusError, throwIfAborted } from '../../errors.ts';
 import type { Manifest } from '../../package/manifest.ts';
 import type { Lane } from '../../runtime/lane.ts';
-import { betterRoute, chooseRoute, type Situation, stateRowBytes } from './choose-route.ts';
+import { betterRoute, chooseRoute, firstRoute, type Situation, stateRowBytes } from './choose-route.ts';
 import { type DecodeEnd, decodeRoute, type Proposals } from './decode-route.ts';
 import { HeldLane } from './held-lane.ts';
 import type { MoveCosts } from './move.ts';
@@ -26,6 +26,10 @@ const RECOVERABLE: readonly string[] = [
   'weights-missing',
   'limit-exceeded',
 ];
+
+/** Tokens of an answer before there was one, and the weight of the newest. */
+const USUAL_TOKENS = 128;
+const USUAL_RATE = 0.3;
 
 /** Times that one answer may go on elsewhere; an endless fall between two bad places helps nobody. */
 const MAX_RECOVERIES = 8;
@@ -83,6 +87,8 @@ export class TextEngine {
   /** The text that the lanes hold a beginning of. */
   #held: readonly number[] = [];
   readonly #mover = new Mover();
+  /** Tokens of an answer, as they have been. */
+  #usual = USUAL_TOKENS;
 
   constructor(places: TextPlaces) {
     this.#places = places;
@@ -118,6 +124,9 @@ export class TextEngine {
       try {
         const end = await this.#period(request, route, answer);
         throwIfAborted(request.signal);
+        if (!('next' in end) && end.reason !== 'halted') {
+          this.#usual += USUAL_RATE * (tokens.length - answerFrom - this.#usual);
+        }
         if (answer.isOver) return { tokens: tokens.slice(answerFrom), reason: 'stopped', reused };
         if ('next' in end) {
           ({ route, reason } = end.next);
@@ -161,8 +170,14 @@ export class TextEngine {
     const blocks = this.#places.manifest.blocks.length;
     if (forced !== undefined) return { route: routeOf(forced, blocks), reason: 'asked for' };
     if (plan !== 'auto') return { route: routeOf(plan, blocks), reason: 'asked for' };
-    const { best, reason } = chooseRoute(this.#situation(request, tokens, request.maxTokens));
+    const situation = this.#situation(request, tokens, this.#expected(request.maxTokens));
+    const { best, reason } = request.move ? firstRoute(situation) : chooseRoute(situation);
     return { route: best.route, reason };
+  }
+
+  /** How long the answer will be is not known; answers of one conversation are alike. */
+  #expected(most: number): number {
+    return Math.max(1, Math.min(most, Math.round(this.#usual)));
   }
 
   #situation(request: TextRequest, tokens: readonly number[], newTokens: number): Situation {
@@ -279,7 +294,7 @@ export class TextEngine {
   #better(request: TextRequest, current: Route, { tokens, until }: Answer): Target | undefined {
     if (!request.move || request.plan !== 'auto') return undefined;
     try {
-      const left = Math.max(1, until - tokens.length);
+      const left = this.#expected(until - tokens.length);
       const found = betterRoute(current, this.#situation(request, tokens, left));
       return found && { route: found.best.route, reason: found.reason };
     } catch (error) {
@@ -322,7 +337,7 @@ export class TextEngine {
       if (failed.id === 'local') throw error;
       return { route: routeOf('local', blocks), reason };
     }
-    const { best } = chooseRoute(this.#situation(request, tokens, request.maxTokens));
+    const { best } = chooseRoute(this.#situation(request, tokens, this.#expected(request.maxTokens)));
     if (best.route.id === failed.id) throw error;
     return { route: best.route, reason };
   }
