@@ -43,7 +43,10 @@ export interface OrtRunnerOptions {
   readonly createSession: CreateSession;
   readonly Tensor: TensorConstructor;
   readonly clock: Clock;
-  /** Where state lies; by default `OrtState`, in the process's memory. */
+  /**
+   * Where state lies; by default `OrtState`, in the process's memory. Sessions for the default yield only
+   * the new rows of `shared` state (`yieldRows`); those for a store of the backend's own yield all of it.
+   */
   readonly openStore?: OpenStateStore;
 }
 
@@ -67,7 +70,7 @@ export class OrtRunner implements SpanRunner {
 
   constructor(options: OrtRunnerOptions) {
     this.#options = options;
-    this.#builder = new SegmentBuilder(options);
+    this.#builder = new SegmentBuilder({ ...options, newRowsOnly: options.openStore === undefined });
     this.provider = options.provider;
     this.threads = options.threads;
     const contextLength = options.manifest.text?.contextLength;

@@ -11,6 +11,7 @@ import type { Manifest, StateEntry } from '../package/manifest.ts';
 import { graphFile, phasesOf, segmentPhase, stageAt, statesOf } from '../package/segments.ts';
 import type { ExecutionProvider, LoadOptions, PackageSource } from './runner.ts';
 import { segmentKey } from './segment-key.ts';
+import { yieldRows } from './yield-rows.ts';
 
 /** Makes a session from a composed graph and the shards that it points to. */
 export type CreateSession = (
@@ -39,6 +40,8 @@ export interface SegmentBuilderOptions {
   readonly source: PackageSource;
   readonly provider: ExecutionProvider;
   readonly createSession: CreateSession;
+  /** Sessions yield of `shared` state only the rows that they add; see `yieldRows`. */
+  readonly newRowsOnly: boolean;
 }
 
 export class SegmentBuilder {
@@ -66,7 +69,7 @@ export class SegmentBuilder {
   }
 
   async #buildPhase(segment: Segment, phase: Phase, options: LoadOptions): Promise<LoadedPhase> {
-    const { manifest, source, createSession } = this.#options;
+    const { manifest, source, createSession, newRowsOnly } = this.#options;
     const stage = stageAt(manifest, segment.stage);
     const { given, results, states } = segmentPhase(manifest, segment, phase);
     const reads = phase === 'step' ? statesOf(stage, segment) : [];
@@ -82,11 +85,12 @@ export class SegmentBuilder {
     const shards: { path: string; data: Uint8Array }[] = [];
     for (const path of needed) shards.push({ path, data: await source.read(path, options) });
     throwIfAborted(options.signal);
+    const model = newRowsOnly ? yieldRows(composed.model, states) : composed.model;
     const session =
       composed.outputs.length === 0
         ? undefined
         : await this.#makeSession(
-            () => createSession(writeModel(composed.model), shards, sessionExtra(graph)),
+            () => createSession(writeModel(model), shards, sessionExtra(graph)),
             segment,
           );
     return {

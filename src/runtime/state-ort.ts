@@ -1,7 +1,7 @@
 /**
- * State as the runtime's own tensors in the process's memory, for any backend. `shared` entries are
- * buffers with room to spare that a session is given as input and as output at once: onnxruntime-node
- * then writes the new rows in place, so nothing is copied and going back is only a number.
+ * State in the process's memory, for any backend. `append` and `replace` entries are the runtime's own
+ * tensors. `shared` entries are buffers with room to spare: a session reads one where it lies and yields
+ * the rows that it adds (`yieldRows`), which are copied into their place; so going back is only a number.
  */
 import type { Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-common';
 import { DTYPE_BYTES, elementCount, makeTensor, type Tensor } from '../core/tensor.ts';
@@ -21,6 +21,12 @@ import {
   sliceRows,
 } from './state-rows.ts';
 import type { RowsAt, StateRun, StateStore } from './state-store.ts';
+import { ROWS_FROM, ROWS_TO, rowsOutput } from './yield-rows.ts';
+
+/** Output of the session that changes an entry. */
+function madeBy(entry: StateEntry): string {
+  return entry.growth === 'shared' ? rowsOutput(entry) : entry.output;
+}
 
 interface Held {
   readonly tensor: OrtTensor;
@@ -51,20 +57,16 @@ export class OrtState implements StateStore {
     const fetches: Record<string, OrtTensor | null> = {};
     for (const name of request.fetches) fetches[name] = null;
     for (const entry of reads) {
-      if (entry.growth !== 'shared') feeds[entry.input] = this.#input(entry, at);
+      feeds[entry.input] = entry.growth === 'shared' ? this.#buffer(entry, at) : this.#input(entry, at);
     }
-    for (const entry of writes) {
-      if (entry.growth !== 'shared') {
-        fetches[entry.output] = null;
-        continue;
-      }
-      const buffer = this.#buffer(entry, at);
-      fetches[entry.output] = buffer;
-      if (reads.includes(entry)) feeds[entry.input] = buffer;
+    for (const entry of writes) fetches[madeBy(entry)] = null;
+    if (at !== undefined && writes.some(({ growth }) => growth === 'shared')) {
+      feeds[ROWS_FROM] = this.#number(at.position);
+      feeds[ROWS_TO] = this.#number(at.position + at.rows);
     }
     if (Object.keys(fetches).length === 0) return {};
     const results = await session.run(feeds, fetches);
-    for (const entry of writes) this.#keep(entry, results[entry.output], at);
+    for (const entry of writes) this.#keep(entry, results[madeBy(entry)], at);
     return results;
   }
 
@@ -80,16 +82,7 @@ export class OrtState implements StateStore {
     const axis = positionAxis(entry);
     const count = rowsFor(entry, rows);
     this.#check(entry, from);
-    if (entry.growth === 'shared') {
-      const buffer = fromOrt(entry.input, this.#buffer(entry, { position: from, rows: count }));
-      copyRows(
-        { bytes: rows.bytes, layout: rowLayout(rows, axis), from: 0 },
-        { bytes: buffer.bytes, layout: rowLayout(buffer, axis), from },
-        count,
-      );
-      this.#set(entry, this.#held.get(entry.input)?.tensor, from + count);
-      return;
-    }
+    if (entry.growth === 'shared') return this.#place(entry, rows, { position: from, rows: count });
     const before = from === 0 ? [] : [await this.read(entry, 0, from)];
     // A copy either way: whoever gave the rows may do with them what they like.
     const whole = before.length === 0 ? sliceRows(rows, axis, 0, count) : joinRows([...before, rows], axis);
@@ -147,7 +140,32 @@ export class OrtState implements StateStore {
     return tensor;
   }
 
+  /** Puts rows in their place in the buffer. */
+  #place(entry: StateEntry, rows: Tensor, at: RowsAt): void {
+    const axis = positionAxis(entry);
+    const tensor = this.#buffer(entry, at);
+    const buffer = fromOrt(entry.input, tensor);
+    copyRows(
+      { bytes: rows.bytes, layout: rowLayout(rows, axis), from: 0 },
+      { bytes: buffer.bytes, layout: rowLayout(buffer, axis), from: at.position },
+      at.rows,
+    );
+    this.#set(entry, tensor, at.position + at.rows);
+  }
+
+  #number(value: number): OrtTensor {
+    return new this.#options.Tensor('int64', BigInt64Array.of(BigInt(value)), [1]);
+  }
+
   #keep(entry: StateEntry, made: OrtTensor | undefined, at: RowsAt | undefined): void {
+    if (entry.growth === 'shared' && at !== undefined) {
+      const rows = made === undefined ? undefined : fromOrt(entry.output, made);
+      if (rows === undefined || rowsFor(entry, rows) !== at.rows) {
+        throw new IsthmusError('run-failed', `the runtime did not yield the new rows of '${entry.output}'`);
+      }
+      this.#place(entry, rows, at);
+      return;
+    }
     const grown = at === undefined ? undefined : at.position + at.rows;
     const extent = entry.axis === undefined ? undefined : made?.dims[entry.axis];
     if (entry.growth === 'append' && grown !== undefined && made !== undefined && extent !== grown) {

@@ -21,13 +21,15 @@ export function hasRoom(capacity: number, rows: number): boolean {
 }
 
 /**
- * Room for `rows`: a power of two, so that growth copies each row at most once on average, but never more
+ * Room for `rows`: in steps of `MIN_CAPACITY_ROWS` or a quarter of what is held, so that growth copies each
+ * row a few times at most and runtimes that clear or copy whole buffers have little to spare. Never more
  * than the model can use, unless the caller has more rows than that.
  */
 export function capacityFor(rows: number, contextLength = Infinity): number {
   const needed = rows + SPARE_ROWS;
-  const doubled = Math.max(MIN_CAPACITY_ROWS, 2 ** Math.ceil(Math.log2(needed)));
-  return Math.max(Math.min(doubled, contextLength + SPARE_ROWS), needed);
+  const step = Math.max(MIN_CAPACITY_ROWS, 2 ** Math.floor(Math.log2(needed)) / 4);
+  const stepped = Math.ceil(needed / step) * step;
+  return Math.max(Math.min(stepped, contextLength + SPARE_ROWS), needed);
 }
 
 /** Bytes of a tensor seen as `[outer, rows, inner]`. */

@@ -166,11 +166,12 @@ describe('proposals', () => {
 });
 
 describe('room for rows', () => {
-  it('doubles, has a row to spare, and ends with the context', () => {
+  it('grows by a quarter, has a row to spare, and ends with the context', () => {
     expect(capacityFor(1)).toBe(MIN_CAPACITY_ROWS);
     expect(capacityFor(MIN_CAPACITY_ROWS)).toBe(2 * MIN_CAPACITY_ROWS);
     expect(capacityFor(1, 100)).toBe(101);
-    expect(capacityFor(1500, 2000)).toBe(2001);
+    expect(capacityFor(1600, 1700)).toBe(1701);
+    expect(capacityFor(4096)).toBe(4096 + 1024);
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 100_000 }),
@@ -179,7 +180,7 @@ describe('room for rows', () => {
           const capacity = capacityFor(rows, context);
           expect(hasRoom(capacity, rows)).toBe(true);
           if (rows <= context) expect(capacity).toBeLessThanOrEqual(context + 1);
-          expect(capacity).toBeLessThanOrEqual(Math.max(2 * rows + 2, MIN_CAPACITY_ROWS));
+          expect(capacity).toBeLessThanOrEqual(Math.max(1.25 * (rows + 1), rows + 1 + MIN_CAPACITY_ROWS));
         },
       ),
     );

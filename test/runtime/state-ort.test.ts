@@ -1,10 +1,11 @@
-/** That shared state is written in place, and that nothing is kept longer than it is needed. */
+/** That shared state stays where it is, and that nothing is kept longer than it is needed. */
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-common';
 import { Tensor } from 'onnxruntime-common';
 import { describe, expect, it } from 'vitest';
 import type { StateEntry } from '../../src/package/manifest.ts';
 import { OrtState } from '../../src/runtime/state-ort.ts';
 import { MIN_CAPACITY_ROWS } from '../../src/runtime/state-rows.ts';
+import { ROWS_FROM, ROWS_TO, rowsOutput } from '../../src/runtime/yield-rows.ts';
 
 const SHARED: StateEntry = {
   input: 'past',
@@ -19,36 +20,38 @@ const SHARED: StateEntry = {
 const GROWING: StateEntry = { ...SHARED, growth: 'append' };
 const REPLACED: StateEntry = { ...SHARED, dims: [1, 2, 3, 1], growth: 'replace' };
 
-interface Call {
-  readonly past: OrtTensor | undefined;
-  readonly present: OrtTensor | null | undefined;
-}
-
-/** A session that adds rows numbered by their position, in place where it may. */
-function fake(calls: Call[]): { session: InferenceSession; place: { position: number; rows: number } } {
+/** A session that adds rows numbered by their position, and hands on the others or only the new ones. */
+function fake(reads: OrtTensor[]): { session: InferenceSession; place: { position: number; rows: number } } {
   const place = { position: 0, rows: 1 };
   const run = async (feeds: Record<string, OrtTensor>, fetches: Record<string, OrtTensor | null>) => {
     const { past } = feeds;
-    const { present } = fetches;
-    calls.push({ past, present });
     if (past === undefined) throw new Error('there is always state to read');
+    reads.push(past);
+    const [output = ''] = Object.keys(fetches);
+    const isNewOnly = output === rowsOutput(SHARED);
     const total = place.position + place.rows;
-    const capacity = present?.dims[2] ?? total;
-    const made = present ?? new Tensor('float32', new Float32Array(2 * total), [1, 2, total, 1]);
-    const [from, to] = [past.data as Float32Array, made.data as Float32Array];
+    const first = isNewOnly ? place.position : 0;
+    if (isNewOnly) {
+      const bounds = [feeds[ROWS_FROM], feeds[ROWS_TO]].map((bound) => [
+        ...((bound?.data ?? []) as BigInt64Array),
+      ]);
+      expect(bounds).toEqual([[BigInt(place.position)], [BigInt(total)]]);
+    }
+    const from = past.data as Float32Array;
+    const made = new Float32Array(2 * (total - first));
     for (const head of [0, 1]) {
-      for (let row = 0; row < total; row += 1) {
+      for (let row = first; row < total; row += 1) {
         const kept = from[head * (past.dims[2] ?? 0) + row] ?? NaN;
-        to[head * capacity + row] = row < place.position ? kept : 100 * head + row;
+        made[head * (total - first) + row - first] = row < place.position ? kept : 100 * head + row;
       }
     }
-    return { present: made };
+    return { [output]: new Tensor('float32', made, [1, 2, total - first, 1]) };
   };
   return { session: { run } as unknown as InferenceSession, place };
 }
 
 function tools(entry: StateEntry, contextLength?: number) {
-  const calls: Call[] = [];
+  const calls: OrtTensor[] = [];
   const { session, place } = fake(calls);
   const state = new OrtState({ Tensor, ...(contextLength === undefined ? {} : { contextLength }) });
   const run = async (position: number, rows: number): Promise<void> => {
@@ -69,20 +72,18 @@ function tools(entry: StateEntry, contextLength?: number) {
 }
 
 describe('shared state', () => {
-  it('is one buffer, input and output at once, until it must grow', async () => {
+  it('is one buffer that new rows are put into, until it must grow', async () => {
     const { calls, run, rows } = tools(SHARED);
     await run(0, 5);
     await run(5, 1);
     await run(2, 3);
-    const buffer = calls[0]?.past;
+    const [buffer] = calls;
     expect(buffer?.dims).toEqual([1, 2, MIN_CAPACITY_ROWS, 1]);
-    for (const { past, present } of calls)
-      expect([past === buffer, present === buffer]).toEqual([true, true]);
+    for (const past of calls) expect(past).toBe(buffer);
     expect(await rows(0, 5)).toEqual([0, 1, 2, 3, 4, 100, 101, 102, 103, 104]);
     await expect(rows(0, 6)).rejects.toMatchObject({ code: 'bad-option' });
     await run(5, MIN_CAPACITY_ROWS);
-    expect(calls[3]?.past?.dims).toEqual([1, 2, 2 * MIN_CAPACITY_ROWS, 1]);
-    expect(calls[3]?.past).toBe(calls[3]?.present);
+    expect(calls[3]?.dims).toEqual([1, 2, 2 * MIN_CAPACITY_ROWS, 1]);
     expect(await rows(3, 7)).toEqual([3, 4, 5, 6, 103, 104, 105, 106]);
     expect(() => buffer?.data).toThrow();
   });
@@ -90,7 +91,7 @@ describe('shared state', () => {
   it('takes no more than the context', async () => {
     const { calls, run } = tools(SHARED, 40);
     await run(0, 40);
-    expect(calls[0]?.past?.dims).toEqual([1, 2, 41, 1]);
+    expect(calls[0]?.dims).toEqual([1, 2, 41, 1]);
   });
 
   it('is as it was when a run fails', async () => {
@@ -118,7 +119,7 @@ describe('shared state', () => {
       code: 'bad-option',
     });
     await other.run(6, 1);
-    const held = other.calls[0]?.past;
+    const held = other.calls[0];
     other.state.close();
     expect(() => held?.data).toThrow();
     await expect(other.rows(0, 1)).rejects.toMatchObject({ code: 'bad-option' });
@@ -130,14 +131,17 @@ describe('state that grows', () => {
     const { calls, run, rows } = tools(GROWING);
     await run(0, 5);
     await run(2, 2);
-    expect(calls.map(({ past }) => past?.dims[2])).toEqual([0, 2]);
+    expect(calls.map((past) => past.dims[2])).toEqual([0, 2]);
     expect(await rows(0, 4)).toEqual([0, 1, 2, 3, 100, 101, 102, 103]);
     await expect(run(5, 1)).rejects.toMatchObject({ code: 'bad-option', details: { held: 4, position: 5 } });
   });
 
-  it('is refused when the graph made other rows than were due', async () => {
-    const { state, session } = tools(GROWING);
-    const request = { session, feeds: {}, fetches: [], reads: [GROWING], writes: [GROWING] };
+  it.each([GROWING, SHARED])('is refused when the graph made other rows than were due', async (entry) => {
+    const { state } = tools(entry);
+    const made = new Tensor('float32', new Float32Array(2), [1, 2, 1, 1]);
+    const run = async () => ({ present: made, [rowsOutput(entry)]: made });
+    const session = { run } as unknown as InferenceSession;
+    const request = { session, feeds: {}, fetches: [], reads: [entry], writes: [entry] };
     await expect(state.run({ ...request, at: { position: 0, rows: 4 } })).rejects.toMatchObject({
       code: 'run-failed',
     });
