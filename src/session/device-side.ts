@@ -93,9 +93,14 @@ export class DeviceSide {
 
   /** Looks up for every cut how many bytes are not here; the planner reads them with `missingBytes`. */
   async refreshMissing(): Promise<void> {
+    // Each file is looked for once: a cut lacks what the one before it lacks, and what its block adds.
+    const seen = new Set<string>();
+    let missing = 0;
     for (let cut = 1; cut <= this.manifest.blocks.length; cut += 1) {
-      const files = this.files(cut);
-      this.#missing.set(cut, await this.use((runner) => runner.missingBytes(files)));
+      const added = this.files(cut).filter((file) => !seen.has(file));
+      for (const file of added) seen.add(file);
+      if (added.length > 0) missing += await this.use((runner) => runner.missingBytes(added));
+      this.#missing.set(cut, missing);
     }
   }
 
