@@ -6,18 +6,11 @@ import type { Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-common'
 import type { Clock } from '../core/clock.ts';
 import type { Segment } from '../core/span.ts';
 import type { Tensor, TensorMap } from '../core/tensor.ts';
-import { IsthmusError, isIsthmusError, throwIfAborted } from '../errors.ts';
+import { IsthmusError } from '../errors.ts';
 import type { Manifest, StateEntry } from '../package/manifest.ts';
 import { stageAt, statesOf } from '../package/segments.ts';
 import { InTurn } from './in-turn.ts';
-import {
-  type CreateSession,
-  type LoadedPhase,
-  type LoadedSegment,
-  releaseSegment,
-  runFailure,
-  SegmentBuilder,
-} from './ort-segment.ts';
+import { type CreateSession, type LoadedPhase, runFailure, SegmentBuilder } from './ort-segment.ts';
 import { fromOrt, toOrt } from './ort-tensor.ts';
 import type {
   ExecutionProvider,
@@ -29,6 +22,7 @@ import type {
   StateId,
 } from './runner.ts';
 import { segmentKey } from './segment-key.ts';
+import { SegmentShelf } from './segment-shelf.ts';
 import { OrtState } from './state-ort.ts';
 import { positionAxis } from './state-rows.ts';
 import type { OpenStateStore, StateRun, StateStore } from './state-store.ts';
@@ -60,17 +54,19 @@ export class OrtRunner implements SpanRunner {
   readonly provider: ExecutionProvider;
   readonly threads: number;
   readonly #options: OrtRunnerOptions;
-  readonly #builder: SegmentBuilder;
   readonly #openStore: OpenStateStore;
-  readonly #segments = new Map<string, Promise<LoadedSegment>>();
-  readonly #ready = new Map<string, Segment>();
+  readonly #segments: SegmentShelf;
   readonly #states = new Map<StateId, OpenState>();
   #nextState = 1;
   #closed = false;
 
   constructor(options: OrtRunnerOptions) {
     this.#options = options;
-    this.#builder = new SegmentBuilder({ ...options, newRowsOnly: options.openStore === undefined });
+    const builder = new SegmentBuilder({ ...options, newRowsOnly: options.openStore === undefined });
+    this.#segments = new SegmentShelf({
+      build: (segment, load) => builder.build(segment, load),
+      checkOpen: () => this.#checkOpen(),
+    });
     this.provider = options.provider;
     this.threads = options.threads;
     const contextLength = options.manifest.text?.contextLength;
@@ -80,48 +76,15 @@ export class OrtRunner implements SpanRunner {
 
   /** Segments whose sessions stand, in no particular order. */
   loaded(): readonly Segment[] {
-    return [...this.#ready.values()];
+    return this.#segments.ready();
   }
 
   async load(segment: Segment, options: LoadOptions = {}): Promise<void> {
-    this.#checkOpen();
-    const key = segmentKey(segment);
-    let loading = this.#segments.get(key);
-    if (loading === undefined) {
-      const mine = this.#builder.build(segment, options);
-      loading = mine;
-      this.#segments.set(key, mine);
-      // A failed load may be tried again; an unhandled copy of the failure must not end the process.
-      mine.then(
-        () => {
-          if (this.#segments.get(key) === mine) this.#ready.set(key, segment);
-        },
-        () => {
-          if (this.#segments.get(key) === mine) this.#segments.delete(key);
-        },
-      );
-    }
-    try {
-      await loading;
-    } catch (error) {
-      this.#checkOpen();
-      throwIfAborted(options.signal);
-      // Whoever began the load gave it up; those who joined it have not.
-      if (isIsthmusError(error) && error.code === 'aborted') return this.load(segment, options);
-      throw error;
-    }
-    this.#checkOpen();
-    throwIfAborted(options.signal);
+    await this.#segments.load(segment, options);
   }
 
-  async unload(segment: Segment): Promise<void> {
-    const key = segmentKey(segment);
-    const loading = this.#segments.get(key);
-    this.#segments.delete(key);
-    this.#ready.delete(key);
-    // One that failed has freed what it had, and told whoever asked for it.
-    const built = await loading?.catch(() => undefined);
-    if (built !== undefined) await releaseSegment(built);
+  unload(segment: Segment): Promise<void> {
+    return this.#segments.unload(segment);
   }
 
   async openState(): Promise<StateId> {
@@ -163,7 +126,7 @@ export class OrtRunner implements SpanRunner {
 
   async run(request: RunRequest): Promise<RunResult> {
     this.#checkOpen();
-    const phase = (await this.#segments.get(segmentKey(request.segment)))?.get(request.phase);
+    const phase = (await this.#segments.get(request.segment))?.get(request.phase);
     if (phase === undefined) {
       throw new IsthmusError(
         'run-failed',
@@ -184,14 +147,8 @@ export class OrtRunner implements SpanRunner {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const loading = [...this.#segments.values()];
-    this.#segments.clear();
-    this.#ready.clear();
     const closing = [...this.#states.keys()].map((id) => this.closeState(id));
-    for (const result of await Promise.allSettled(loading)) {
-      if (result.status === 'fulfilled') await releaseSegment(result.value);
-    }
-    await Promise.all(closing);
+    await Promise.all([this.#segments.clear(), ...closing]);
   }
 
   #checkOpen(): void {
