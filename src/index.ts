@@ -18,6 +18,18 @@ export type {
 } from './planner/types.ts';
 export type { ExecutionProvider } from './runtime/runner.ts';
 export type {
+  ChatMessage,
+  GenerateOptions,
+  PlanPeriod,
+  RunTextOptions,
+  RunTextResult,
+  TextMode,
+  TextPlan,
+  TextResult,
+  TextStream,
+  TextUsage,
+} from './session/text/types.ts';
+export type {
   CrossingReport,
   Explanation,
   PlanChoice,
@@ -31,18 +43,6 @@ export type {
   TranscribeOptions,
   Transcript,
 } from './session/types.ts';
-export type {
-  ChatMessage,
-  GenerateOptions,
-  PlanPeriod,
-  RunTextOptions,
-  RunTextResult,
-  TextMode,
-  TextPlan,
-  TextResult,
-  TextStream,
-  TextUsage,
-} from './session/text/types.ts';
 export { resample } from './tasks/audio/resample.ts';
 export { decodeWav } from './tasks/audio/wav.ts';
 export { generateText } from './tasks/text/generate.ts';
