@@ -3,14 +3,22 @@
 import { writeFile } from 'node:fs/promises';
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
+import { openTextWorld } from './setup/text-world.mjs';
 import { openWorld } from './setup/world.mjs';
+import { measureCold } from './suites/cold.mjs';
 import { measureLocal } from './suites/local.mjs';
 import { measurePlans } from './suites/plans.mjs';
+import { measureText } from './suites/text.mjs';
 import { measureWire } from './suites/wire.mjs';
 
 const MODEL = 'moonshine-tiny-q8';
-const SUITES = { local: measureLocal, wire: measureWire, plans: measurePlans };
+const SPEECH_SUITES = { local: measureLocal, wire: measureWire, plans: measurePlans };
+const TEXT_SUITES = { text: measureText };
+const SUITES = { ...SPEECH_SUITES, ...TEXT_SUITES };
+/** Suites with a model and a link of their own; run only when named. */
+const APART = { cold: measureCold };
 const DEFAULT_RUNS = 7;
+const DEFAULT_ROUNDS = 3;
 
 /** Above this share of busy cores the times tell of the machine's other work. */
 const QUIET_LOAD = 0.5;
@@ -20,8 +28,10 @@ const HELP = `Measures the library in Chromium: npm run bench [-- OPTIONS]
   --suite NAME   local   local mode beside the same model in onnxruntime-web directly
                  wire    bytes and round trips of every plan
                  plans   predicted and measured time of every plan, and the cold calibration
-                 (default: all three)
+                 text    a language model on the device beside wllama and transformers.js
+                 (default: all but 'text', which takes a quarter of an hour)
   --runs N       counted runs of each side in 'local' (default ${DEFAULT_RUNS})
+  --rounds N     counted rounds of 'text' (default ${DEFAULT_ROUNDS})
   --json FILE    also write every figure to FILE
   --help         show this
 
@@ -32,16 +42,25 @@ function readOptions() {
     options: {
       suite: { type: 'string' },
       runs: { type: 'string', default: String(DEFAULT_RUNS) },
+      rounds: { type: 'string', default: String(DEFAULT_ROUNDS) },
       json: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
-  const runs = Number(values.runs);
-  if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs takes a whole number, not ${values.runs}`);
-  if (values.suite !== undefined && !Object.hasOwn(SUITES, values.suite)) {
-    throw new Error(`there is no suite '${values.suite}': ${Object.keys(SUITES).join(', ')}`);
+  const runs = countOf(values, 'runs');
+  const rounds = countOf(values, 'rounds');
+  if (values.suite !== undefined && !Object.hasOwn({ ...SUITES, ...APART }, values.suite)) {
+    const names = Object.keys({ ...SUITES, ...APART });
+    throw new Error(`there is no suite '${values.suite}': ${names.join(', ')}`);
   }
-  return { ...values, runs, suites: values.suite === undefined ? Object.keys(SUITES) : [values.suite] };
+  const suites = values.suite === undefined ? Object.keys(SPEECH_SUITES) : [values.suite];
+  return { ...values, runs, rounds, suites };
+}
+
+function countOf(values, name) {
+  const count = Number(values[name]);
+  if (Number.isInteger(count) && count >= 1) return count;
+  throw new Error(`--${name} takes a whole number, not ${values[name]}`);
 }
 
 const log = (line) => process.stderr.write(`${line}\n`);
@@ -57,6 +76,7 @@ async function bench(options) {
   if (before.load > QUIET_LOAD * before.cores) {
     log(`The machine is busy (load ${before.load.toFixed(2)} on ${before.cores} cores): times will be noisy`);
   }
+  if (Object.hasOwn(APART, options.suite ?? '')) return benchApart(options, before);
   const world = await openWorld(MODEL, log);
   const results = {};
   try {
@@ -70,12 +90,18 @@ async function bench(options) {
   } finally {
     await world.close();
   }
-  if (options.json !== undefined) {
-    await writeFile(
-      options.json,
-      `${JSON.stringify({ model: MODEL, machine: before, ...results }, undefined, 2)}\n`,
-    );
-  }
+  await save(options, { model: MODEL, machine: before, ...results });
+}
+
+async function benchApart(options, before) {
+  const { title, text, results } = await APART[options.suite]({ log, options });
+  console.log(`${before.cores} cores, ${before.cpu}; load before: ${before.load.toFixed(2)}`);
+  console.log(`\n== ${title}\n\n${text}`);
+  await save(options, { machine: before, [options.suite]: results });
+}
+
+async function save({ json }, figures) {
+  if (json !== undefined) await writeFile(json, `${JSON.stringify(figures, undefined, 2)}\n`);
 }
 
 try {

@@ -1,0 +1,111 @@
+/** A visit as the bench asks for it: opens a session, asks at once, and stamps all that happens by the page's clock. */
+import { createSession, type PlanPeriod, type Session, type TextMode, type TextPlan } from 'isthmus';
+
+export interface VisitOptions {
+  readonly packageUrl: string;
+  /** Token ids. */
+  readonly prompt: readonly number[];
+  readonly maxTokens: number;
+  readonly plan: TextPlan;
+  readonly mode: TextMode;
+  /** False: all weights stay where they are, as in a visit that has them already. */
+  readonly prefetch?: boolean;
+  /** Calls `leaveAlone` when `local` has made so many tokens, and ends so many tokens behind that. */
+  readonly alone?: { readonly afterTokens: number; readonly tokens: number };
+  readonly limitMs: number;
+}
+
+/** Ms since the page's own beginning, `timeOrigin` (epoch ms). */
+export interface Visit {
+  readonly timeOrigin: number;
+  readonly createdAt: number;
+  readonly openAt: number;
+  readonly askedAt: number;
+  readonly tokensAt: readonly number[];
+  readonly periods: readonly {
+    readonly at: number;
+    readonly plan: string;
+    readonly fromToken: number;
+    readonly reason: string;
+  }[];
+  readonly weights: readonly { readonly at: number; readonly done: number; readonly total: number }[];
+  /** When the endpoint was known to be gone, by whoever ended it. */
+  readonly aloneAt?: number;
+  readonly tokensWhenAlone?: number;
+  readonly longTasks: readonly { readonly at: number; readonly ms: number }[];
+  readonly endedBy: string;
+}
+
+declare global {
+  // `var` is what makes a property of the global object.
+  var leaveAlone: (() => Promise<void>) | undefined;
+  var cold: { visit(options: VisitOptions): Promise<Visit> };
+}
+
+async function visit(options: VisitOptions): Promise<Visit> {
+  const weights: { at: number; done: number; total: number }[] = [];
+  const longTasks: { at: number; ms: number }[] = [];
+  const watch = new PerformanceObserver((list) => {
+    for (const { startTime, duration } of list.getEntries()) longTasks.push({ at: startTime, ms: duration });
+  });
+  watch.observe({ entryTypes: ['longtask'] });
+  const createdAt = performance.now();
+  const session = await createSession(options.packageUrl, {
+    ...(options.prefetch === undefined ? {} : { prefetch: options.prefetch }),
+    onEvent: (event) => {
+      if (event.type === 'weights')
+        weights.push({ at: performance.now(), done: event.done, total: event.total });
+    },
+  });
+  const openAt = performance.now();
+  try {
+    const asked = await ask(session, options);
+    return { timeOrigin: performance.timeOrigin, createdAt, openAt, ...asked, weights, longTasks };
+  } finally {
+    watch.disconnect();
+    await session.close();
+  }
+}
+
+type Asked = Omit<Visit, 'timeOrigin' | 'createdAt' | 'openAt' | 'weights' | 'longTasks'>;
+
+async function ask(session: Session, options: VisitOptions): Promise<Asked> {
+  const { alone } = options;
+  const tokensAt: number[] = [];
+  const periods: { at: number; plan: string; fromToken: number; reason: string }[] = [];
+  let left: { aloneAt: number; tokensWhenAlone: number } | undefined;
+  let isLeaving = false;
+  const onToken = (): boolean => {
+    tokensAt.push(performance.now());
+    if (alone === undefined) return false;
+    const period = periods.at(-1);
+    if (period?.plan === 'local' && !isLeaving && tokensAt.length - period.fromToken >= alone.afterTokens) {
+      isLeaving = true;
+      void globalThis.leaveAlone?.().then(() => {
+        left = { aloneAt: performance.now(), tokensWhenAlone: tokensAt.length };
+      });
+    }
+    return left !== undefined && tokensAt.length - left.tokensWhenAlone >= alone.tokens;
+  };
+  const askedAt = performance.now();
+  const endedBy = await session
+    .runText({
+      tokens: options.prompt,
+      sampling: { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed: 0 },
+      endTokens: [],
+      maxTokens: options.maxTokens,
+      plan: options.plan,
+      mode: options.mode,
+      signal: AbortSignal.timeout(options.limitMs),
+      onToken,
+      onMove: ({ plan, fromToken, reason }: PlanPeriod) =>
+        periods.push({ at: performance.now(), plan, fromToken, reason }),
+    })
+    .then(
+      ({ reason }) => reason,
+      (error: unknown) => String(error),
+    );
+  return { askedAt, tokensAt, periods, ...left, endedBy };
+}
+
+globalThis.cold = { visit };

@@ -1,0 +1,166 @@
+/**
+ * A link between two ports of this machine: a rate and half a round trip in each direction, shared by all
+ * connections as a user's access line is. Bytes depart in the order in which they came (one queue per
+ * direction), the queue holds one round trip's worth, and whoever would overfill it is not read until it has
+ * drained. A connection's first bytes wait a round trip longer, for its handshake. TCP's slow start and
+ * losses are not played.
+ */
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+
+/** Bytes that depart as one; as large as an Ethernet frame's payload, so that flows mix as they do there. */
+const PACKET_BYTES = 1448;
+
+/** Of a queue at least: some packets must fit, however short the round trip. */
+const MIN_QUEUE_BYTES = 16 * 1024;
+
+/** A sink that has taken less than this is not a bottleneck. */
+const SINK_BYTES = 1024 * 1024;
+
+/**
+ * @typedef {object} Relay
+ * @property {number} port to connect to, on 127.0.0.1
+ * @property {(port: number) => void} aim where new connections go
+ * @property {(epochMs?: number) => { up: number, down: number }} bytes delivered until then; default: now
+ * @property {() => Promise<void>} close
+ */
+
+/**
+ * @param {{ target: number, rttMs: number, upBitsPerSecond: number, downBitsPerSecond: number }} link
+ * @returns {Promise<Relay>}
+ */
+export async function startRelay({ target, rttMs, upBitsPerSecond, downBitsPerSecond }) {
+  let aimed = target;
+  const up = new Direction(upBitsPerSecond, rttMs);
+  const down = new Direction(downBitsPerSecond, rttMs);
+  const sockets = new Set();
+  const server = createServer({ noDelay: true, allowHalfOpen: true }, (client) => {
+    const far = connect({ port: aimed, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
+    for (const socket of [client, far]) {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+    }
+    up.carry(client, far, rttMs);
+    down.carry(far, client, 0);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: server.address().port,
+    aim: (port) => {
+      aimed = port;
+    },
+    bytes: (epochMs = Infinity) => ({ up: up.bytesUntil(epochMs), down: down.bytesUntil(epochMs) }),
+    close: async () => {
+      for (const socket of sockets) socket.destroy();
+      up.stop();
+      down.stop();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+class Direction {
+  #bytesPerMs;
+  #delayMs;
+  #queueMs;
+  /** When the line has sent all that is queued, ms of `performance.now()`. */
+  #freeAt = 0;
+  /** `{ at, deliver }`, soonest first: one rate and one delay keep the order. */
+  #flying = [];
+  #timer;
+  /** Sources that are not read until the queue has drained, with their sinks. */
+  #held = new Map();
+  /** `[epoch ms, bytes so far]`. */
+  #record = [];
+  #bytes = 0;
+
+  constructor(bitsPerSecond, rttMs) {
+    this.#bytesPerMs = bitsPerSecond / 8 / 1000;
+    this.#delayMs = rttMs / 2;
+    this.#queueMs = Math.max(rttMs, MIN_QUEUE_BYTES / this.#bytesPerMs);
+  }
+
+  carry(source, sink, handshakeMs) {
+    const opensAt = performance.now() + handshakeMs;
+    // Paused sockets yield their bytes one chunk after another: what is read is little beside the queue.
+    source.on('data', (chunk) => {
+      for (let from = 0; from < chunk.length; from += PACKET_BYTES) {
+        const packet = chunk.subarray(from, from + PACKET_BYTES);
+        this.#send(packet.length, opensAt, () => {
+          this.#note(packet.length);
+          if (!sink.destroyed && sink.writable) sink.write(packet);
+        });
+      }
+      this.#holdBack(source, sink);
+    });
+    source.once('end', () => this.#send(0, opensAt, () => sink.end()));
+    source.once('error', () => undefined);
+    source.once('close', () => {
+      this.#held.delete(source);
+      // What it sent before it went still arrives; then its peer is gone.
+      this.#send(0, opensAt, () => (sink.writableLength === 0 ? sink.destroy() : sink.destroySoon()));
+    });
+  }
+
+  bytesUntil(epochMs) {
+    const after = this.#record.findIndex(([at]) => at > epochMs);
+    if (after < 0) return this.#bytes;
+    return this.#record[after - 1]?.[1] ?? 0;
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+    this.#flying = [];
+  }
+
+  #send(bytes, opensAt, deliver) {
+    const now = performance.now();
+    this.#freeAt = Math.max(this.#freeAt, now) + bytes / this.#bytesPerMs;
+    // A handshake delays one connection and leaves the line to the others: its bytes fly longer.
+    const at = Math.max(this.#freeAt, opensAt) + this.#delayMs;
+    const last = this.#flying.at(-1);
+    if (last === undefined || last.at <= at) this.#flying.push({ at, deliver });
+    else this.#flying.splice(1 + this.#flying.findLastIndex((one) => one.at <= at), 0, { at, deliver });
+    this.#wait();
+  }
+
+  #wait() {
+    if (this.#timer !== undefined) return;
+    const [next] = this.#flying;
+    if (next === undefined) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      const now = performance.now();
+      let due = 0;
+      while (due < this.#flying.length && this.#flying[due].at <= now) due += 1;
+      for (const { deliver } of this.#flying.splice(0, due)) deliver();
+      this.#letOn();
+      this.#wait();
+    }, next.at - performance.now());
+  }
+
+  #isFull(sink) {
+    return this.#freeAt - performance.now() > this.#queueMs || sink.writableLength > SINK_BYTES;
+  }
+
+  #holdBack(source, sink) {
+    if (!this.#isFull(sink)) return;
+    source.pause();
+    this.#held.set(source, sink);
+  }
+
+  #letOn() {
+    for (const [source, sink] of this.#held) {
+      if (this.#isFull(sink)) continue;
+      this.#held.delete(source);
+      source.resume();
+    }
+  }
+
+  #note(bytes) {
+    this.#bytes += bytes;
+    this.#record.push([performance.timeOrigin + performance.now(), this.#bytes]);
+  }
+}
