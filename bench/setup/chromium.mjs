@@ -27,3 +27,11 @@ async function findChromium() {
 export async function launchChromium() {
   return chromium.launch({ executablePath: await findChromium(), args: FLAGS });
 }
+
+/**
+ * With a profile on disk, as a user has it: one in memory keeps no large files between visits.
+ * @returns {Promise<import('playwright-core').BrowserContext>}
+ */
+export async function launchProfile(folder) {
+  return chromium.launchPersistentContext(folder, { executablePath: await findChromium(), args: FLAGS });
+}

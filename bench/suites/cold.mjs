@@ -3,14 +3,14 @@
  * weights are here, and whether the answer goes on without the endpoint.
  */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { loadavg } from 'node:os';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 import { median, quantile } from '../report/statistics.mjs';
 import { bytes, ms, ratio, table } from '../report/table.mjs';
-import { launchChromium } from '../setup/chromium.mjs';
+import { launchProfile } from '../setup/chromium.mjs';
 import { startEndpoint } from '../setup/endpoint.mjs';
 import { startRelay } from '../setup/relay.mjs';
 
@@ -47,10 +47,10 @@ export async function measureCold({ log }) {
   const page = await buildColdPage();
   let endpoint = await startEndpoint(root, folder, page);
   const relay = await startRelay({ ...LINK, target: portOf(endpoint) });
-  const browser = await launchChromium();
+  const profileFolder = await mkdtemp(join(tmpdir(), 'isthmus-cold-'));
+  const profile = await launchProfile(profileFolder);
   const loadBefore = loadavg()[0];
   try {
-    const profile = await browser.newContext();
     await profile.exposeFunction('leaveAlone', () => endpoint.stop());
     const visit = async (options) => {
       const tab = await profile.newPage();
@@ -91,7 +91,8 @@ export async function measureCold({ log }) {
     for (const seed of [2, 3]) {
       log('cold: a later visit');
       const asked = { prompt: promptOf(seed), maxTokens: WARM_TOKENS, plan: 'remote', mode: 'fastest' };
-      warm.push(await visit(asked));
+      const from = relay.bytes().down;
+      warm.push({ ...(await visit(asked)), bytesDown: relay.bytes().down - from });
     }
     const figures = judge(first, warm, traffic);
     const results = {
@@ -106,9 +107,10 @@ export async function measureCold({ log }) {
       results: { ...results, visits: { first, warm } },
     };
   } finally {
-    await browser.close();
+    await profile.close();
     await relay.close();
     await endpoint.stop();
+    await rm(profileFolder, { recursive: true, force: true });
   }
 }
 
@@ -188,6 +190,7 @@ function judge(first, warmVisits, traffic) {
     },
     bytesDown: traffic,
     periods: first.periods,
+    warmBytesDown: warmVisits.map(({ bytesDown }) => bytesDown),
     weightsHereMs: first.weights.find(({ done, total }) => done >= total)?.at - first.askedAt,
   };
 }
@@ -195,7 +198,7 @@ function judge(first, warmVisits, traffic) {
 const shown = (value, form = ms) => (value === undefined || !Number.isFinite(value) ? '–' : form(value));
 const verdict = (value, most) => (value !== undefined && value <= most ? 'yes' : 'no');
 
-function describe({ ttft, takeover, alone, bytesDown, periods, weightsHereMs, load }) {
+function describe({ ttft, takeover, alone, bytesDown, warmBytesDown, periods, weightsHereMs, load }) {
   const row = (name, of) => [
     name,
     shown(of.openMs),
@@ -227,7 +230,7 @@ function describe({ ttft, takeover, alone, bytesDown, periods, weightsHereMs, lo
     `the switch itself: ${shown(takeover.switchMs)} ms; longest round it is ${shown(takeover.ratioAround, ratio)} of the median there, ${shown(takeover.ratioToOverall, ratio)} of the whole answer's; at most ${MAX_GAP_RATIO}x: ${verdict(takeover.ratioAround, MAX_GAP_RATIO)}`,
     `weights here ${shown(weightsHereMs)} ms and take-over ${shown(takeover.atMs)} ms from the call, behind ${takeover.tokensBefore} tokens`,
     `tokens after the endpoint's end: ${alone.tokensAfter} (ended by: ${alone.endedBy})`,
-    `bytes down: ${bytes(bytesDown.atOpen)} at open, ${bytes(bytesDown.atFirstToken)} at the first token, ${bytes(bytesDown.whole)} in all`,
+    `bytes down: ${bytes(bytesDown.atOpen)} at open, ${bytes(bytesDown.atFirstToken)} at the first token, ${bytes(bytesDown.whole)} in all; ${warmBytesDown.map(bytes).join(' and ')} on later visits`,
     ...periods.map(
       ({ at, plan, fromToken, reason }) => `  ${ms(at)} ms: ${plan} from token ${fromToken}: ${reason}`,
     ),
