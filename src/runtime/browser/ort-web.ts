@@ -5,18 +5,21 @@
 import type { InferenceSession, TensorConstructor } from 'onnxruntime-common';
 import { systemClock } from '../../core/clock.ts';
 import { IsthmusError } from '../../errors.ts';
+import { readModel } from '../../graph/onnx-read.ts';
 import { dataTypeOf, type OnnxValue } from '../../graph/onnx-types.ts';
 import { writeModel } from '../../graph/onnx-write.ts';
 import type { Manifest } from '../../package/manifest.ts';
-import { OrtRunner } from '../ort-runner.ts';
+import { InTurn } from '../in-turn.ts';
+import { type CreateSession, OrtRunner } from '../ort-runner.ts';
 import type { PackageSource } from '../runner.ts';
 import { OrtState } from '../state-ort.ts';
 import type { OpenStateStore } from '../state-store.ts';
 import { withoutSharing } from './resident-fallback.ts';
 import { ResidentHeap } from './resident-heap.ts';
-import { captureModule } from './resident-module.ts';
+import { captureModule, type OrtModule } from './resident-module.ts';
 import { nativeSession, runInHeap } from './resident-run.ts';
 import { ResidentState } from './resident-state.ts';
+import { type MountedFile, mountWeights } from './resident-weights.ts';
 
 export type WebProvider = 'wasm' | 'webgpu';
 
@@ -52,6 +55,8 @@ export interface StartedRuntime {
    * through the public API, which copies it in and out at each run; results are the same.
    */
   readonly heap?: ResidentHeap;
+  /** Offers the runtime a file of weights until the next session stands; absent where that is out of reach. */
+  readonly mount?: (path: string, file: MountedFile) => void;
 }
 
 export type RuntimeOptions = Pick<WebRunnerOptions, 'provider' | 'threads' | 'wasmPaths'>;
@@ -70,12 +75,16 @@ export async function startRuntime(options: RuntimeOptions): Promise<StartedRunt
     const heap = provider === 'wasm' && module !== undefined ? new ResidentHeap(module) : undefined;
     const works = heap !== undefined && (await canRunInHeap(heap, value));
     await value.release();
-    return { ort, provider, threads, ...(works ? { heap } : {}) };
+    return { ort, provider, threads, ...(works ? { heap } : {}), ...mountOf(module) };
   } catch (error) {
     throw new IsthmusError('no-provider', `the runtime does not start with '${provider}' here`, {
       cause: error,
     });
   }
+}
+
+function mountOf(module: OrtModule | undefined): Pick<StartedRuntime, 'mount'> {
+  return module === undefined ? {} : { mount: (path, file) => module.mountExternalData(path, file) };
 }
 
 /** The runtime has no call to start it: the first session does, however small. */
@@ -143,14 +152,31 @@ export function createWebRunner(
     Tensor: ort.Tensor,
     openStore: stateStore(ort.Tensor, heap, manifest.text?.contextLength),
     clock: systemClock,
-    createSession: (model, shards, extra) =>
-      ort.InferenceSession.create(model, {
-        executionProviders: [provider],
-        graphOptimizationLevel: 'all',
-        externalData: shards.map(({ path, data }) => ({ path, data })),
-        extra,
-      }),
+    createSession: sessionMaker(runtime),
   });
+}
+
+/**
+ * Sessions are made one after another: the runtime forgets all mounted weights when one stands, also those
+ * of another on its way, and two at once would hold the weights of both.
+ */
+function sessionMaker({ ort, provider, mount }: StartedRuntime): CreateSession {
+  const turn = new InTurn();
+  return (model, shards, extra) =>
+    turn.do(async () => {
+      const options = { executionProviders: [provider], graphOptimizationLevel: 'all', extra } as const;
+      if (mount === undefined) {
+        const externalData = shards.map(({ path, data }) => ({ path, data }));
+        return ort.InferenceSession.create(model, { ...options, externalData });
+      }
+      const weights = mountWeights(readModel(model), shards);
+      try {
+        for (const { path, file } of weights.files) mount(path, file);
+        return await ort.InferenceSession.create(model, options);
+      } finally {
+        weights.close();
+      }
+    });
 }
 
 function stateStore(

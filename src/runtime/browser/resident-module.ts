@@ -16,6 +16,8 @@ export interface OrtModule {
   /** Replaced when memory grows: never keep it over a call. */
   readonly HEAPU8: Uint8Array;
   readonly PTR_SIZE: number;
+  /** Keeps what stands for a file of weights, under its path, until the next session stands. */
+  mountExternalData(path: string, file: object): void;
   _malloc(bytes: number): number;
   _free(pointer: number): void;
   stackSave(): number;
@@ -51,6 +53,7 @@ export interface OrtModule {
 }
 
 const FUNCTIONS = [
+  'mountExternalData',
   '_malloc',
   '_free',
   'stackSave',
