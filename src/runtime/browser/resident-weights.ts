@@ -1,7 +1,8 @@
 /**
  * Weights on their way into the WASM heap. onnxruntime-web keeps all shards of a session in buffers of
  * JavaScript's until the session stands, when the heap has a copy of every one: twice the weights, at the
- * worst moment. Here each weight is a buffer of its own, given back as soon as the runtime has copied it.
+ * worst moment. Here each weight is a buffer of its own, given back as soon as the runtime has copied it,
+ * unless the runtime may ask for it again.
  */
 import { IsthmusError } from '../../errors.ts';
 import type { OnnxModel } from '../../graph/onnx-types.ts';
@@ -24,6 +25,12 @@ export interface MountedWeights {
   close(): void;
 }
 
+/**
+ * Operators that take weights as they are: the runtime reads a weight that only they use once, to put it
+ * into the heap. What others use may be read before that as well, to compute constants from it.
+ */
+const READ_ONCE = new Set(['MatMulIntegerToFloat', 'Gather']);
+
 interface Piece {
   readonly bytes: Uint8Array;
   /** How often it will be asked for: weights may share their bytes. */
@@ -36,6 +43,7 @@ interface Piece {
  */
 export function mountWeights(model: OnnxModel, shards: readonly Shard[]): MountedWeights {
   const pieces = new Map<string, Piece>();
+  const readOnce = weightsReadOnce(model);
   let copied: Piece | undefined;
   const release = (): void => {
     if (copied?.uses === 0) giveBack(copied.bytes);
@@ -43,11 +51,12 @@ export function mountWeights(model: OnnxModel, shards: readonly Shard[]): Mounte
   };
   const files = shards.map(({ path, data }) => {
     const byteLength = data.byteLength;
-    for (const [from, to] of rangesIn(model, path, byteLength)) {
+    for (const { name, from, to } of rangesIn(model, path, byteLength)) {
       const key = `${path}:${from}-${to}`;
+      const uses = readOnce.has(name) ? 1 : Infinity;
       const known = pieces.get(key);
-      if (known === undefined) pieces.set(key, { bytes: data.slice(from, to), uses: 1 });
-      else known.uses += 1;
+      if (known === undefined) pieces.set(key, { bytes: data.slice(from, to), uses });
+      else known.uses += uses;
     }
     giveBack(data);
     const subarray = (from: number, to: number): Uint8Array => {
@@ -71,14 +80,35 @@ export function mountWeights(model: OnnxModel, shards: readonly Shard[]): Mounte
   };
 }
 
-function rangesIn(model: OnnxModel, path: string, byteLength: number): (readonly [number, number])[] {
+interface Range {
+  readonly name: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+function rangesIn(model: OnnxModel, path: string, byteLength: number): Range[] {
   return model.graph.initializers.flatMap(({ name, external }) => {
     if (external?.location !== path) return [];
     const from = external.offset;
     const to = external.length === undefined ? byteLength : from + external.length;
     if (to > byteLength) throw new IsthmusError('run-failed', `weight '${name}' points beyond its shard`);
-    return [[from, to] as const];
+    return [{ name, from, to }];
   });
+}
+
+function weightsReadOnce({ graph }: OnnxModel): ReadonlySet<string> {
+  const constant = new Set(graph.initializers.map(({ name }) => name));
+  const once = new Set(constant);
+  // Sub-graphs may use any weight by its name.
+  const isPlain = graph.nodes.every((node) => node.attributes.every(({ graphs }) => graphs.length === 0));
+  if (!isPlain) return new Set();
+  for (const { opType, inputs, outputs } of graph.nodes) {
+    // What is made of constants alone is one, and computed while the session is built.
+    const isConstant = inputs.every((input) => input === '' || constant.has(input));
+    if (isConstant) for (const output of outputs) constant.add(output);
+    if (isConstant || !READ_ONCE.has(opType)) for (const input of inputs) once.delete(input);
+  }
+  return once;
 }
 
 /** Frees the buffer now where the browser can (`transfer`, 2024), else when it is collected. */
