@@ -83,11 +83,11 @@ describe.skipIf(whyNot !== undefined)(`SmolLM2${whyNot === undefined ? '' : `: $
         { onToken: () => undefined },
       );
       expect(tokens).toHaveLength(NEW_TOKENS);
-      // The reference reads our answer in one pass: each row says what it would have said there.
+      // The reference reads our answer: each row says what it would have said there.
       reference.rewind(0);
-      const scores = reference.forward([...prompt, ...tokens.slice(0, -1)], NEW_TOKENS);
+      let row = reference.forward(prompt);
       for (const [index, token] of tokens.entries()) {
-        const row = scores.subarray(index * vocabulary, (index + 1) * vocabulary);
+        if (index > 0) row = reference.forward(tokens.slice(index - 1, index));
         const [best, margin] = topOf(row);
         if (margin < TOLERANCE) {
           closeCalls += 1;
