@@ -38,7 +38,7 @@ export async function importPackage(root, model, log) {
   return folder;
 }
 
-/** @returns {Promise<{ url: string, stop: () => Promise<void> }>} */
+/** @returns {Promise<{ url: string, stop: () => Promise<void>, kill: () => Promise<void> }>} */
 export async function startEndpoint(root, packageFolder, staticDir) {
   const child = spawn(
     process.execPath,
@@ -52,11 +52,12 @@ export async function startEndpoint(root, packageFolder, staticDir) {
       throw new Error(`the endpoint ended with ${code} before it listened`);
     }),
   ]);
-  const stop = async () => {
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+  const end = async (signal) => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     await exited;
   };
-  return { url, stop };
+  // `kill` ends it without a word, as a lost machine would.
+  return { url, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
 }
 
 async function listening(child) {

@@ -51,7 +51,7 @@ export async function measureCold({ log }) {
   const profile = await launchProfile(profileFolder);
   const loadBefore = loadavg()[0];
   try {
-    await profile.exposeFunction('leaveAlone', () => endpoint.stop());
+    await profile.exposeFunction('leaveAlone', () => endpoint.kill());
     const visit = async (options) => {
       const tab = await profile.newPage();
       try {
@@ -83,7 +83,7 @@ export async function measureCold({ log }) {
       atOpen: downAt(first.openAt),
       whole: down,
     };
-    await endpoint.stop();
+    await endpoint.kill();
     endpoint = await startEndpoint(root, folder, page);
     relay.aim(portOf(endpoint));
     // The endpoint is as fresh as it was for the first visitor; only the browser knows the page.
@@ -109,7 +109,7 @@ export async function measureCold({ log }) {
   } finally {
     await profile.close();
     await relay.close();
-    await endpoint.stop();
+    await endpoint.kill();
     await rm(profileFolder, { recursive: true, force: true });
   }
 }
