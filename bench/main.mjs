@@ -77,11 +77,15 @@ async function bench(options) {
     log(`The machine is busy (load ${before.load.toFixed(2)} on ${before.cores} cores): times will be noisy`);
   }
   if (Object.hasOwn(APART, options.suite ?? '')) return benchApart(options, before);
-  const world = await openWorld(MODEL, log);
+  const isText = options.suites.every((suite) => Object.hasOwn(TEXT_SUITES, suite));
+  const world = await (isText ? openTextWorld(log) : openWorld(MODEL, log));
+  const model = isText ? world.name : MODEL;
   const results = {};
   try {
-    console.log(`${MODEL} in Chromium; ${before.cores} cores, ${before.cpu}`);
-    console.log(`load before: ${before.load.toFixed(2)}; recordings: ${world.source}`);
+    console.log(`${model} in Chromium; ${before.cores} cores, ${before.cpu}`);
+    console.log(
+      `load before: ${before.load.toFixed(2)}; ${isText ? 'prompts' : 'recordings'}: ${world.source}`,
+    );
     for (const suite of options.suites) {
       const { title, text, results: figures } = await SUITES[suite](world, options);
       results[suite] = figures;
