@@ -42,6 +42,12 @@ declare global {
   var cold: { visit(options: VisitOptions): Promise<Visit> };
 }
 
+/** An answer that was told to end, and a session that closes, are given so many ms: the figures are here by then. */
+const END_MS = 10_000;
+
+const after = <T>(ms: number, value: T): Promise<T> =>
+  new Promise((resolve) => setTimeout(() => resolve(value), ms));
+
 async function visit(options: VisitOptions): Promise<Visit> {
   const weights: { at: number; done: number; total: number }[] = [];
   const longTasks: { at: number; ms: number }[] = [];
@@ -63,7 +69,7 @@ async function visit(options: VisitOptions): Promise<Visit> {
     return { timeOrigin: performance.timeOrigin, createdAt, openAt, ...asked, weights, longTasks };
   } finally {
     watch.disconnect();
-    await session.close();
+    await Promise.race([session.close(), after(END_MS, undefined)]);
   }
 }
 
@@ -75,6 +81,10 @@ async function ask(session: Session, options: VisitOptions): Promise<Asked> {
   const periods: { at: number; plan: string; fromToken: number; reason: string }[] = [];
   let left: { aloneAt: number; tokensWhenAlone: number } | undefined;
   let isLeaving = false;
+  let tellEnough: (ended: Promise<string>) => void = () => undefined;
+  const enough = new Promise<string>((resolve) => {
+    tellEnough = resolve;
+  });
   const onToken = (): boolean => {
     tokensAt.push(performance.now());
     if (alone === undefined) return false;
@@ -85,10 +95,13 @@ async function ask(session: Session, options: VisitOptions): Promise<Asked> {
         left = { aloneAt: performance.now(), tokensWhenAlone: tokensAt.length };
       });
     }
-    return left !== undefined && tokensAt.length - left.tokensWhenAlone >= alone.tokens;
+    const isEnough = left !== undefined && tokensAt.length - left.tokensWhenAlone >= alone.tokens;
+    if (isEnough) tellEnough(after(END_MS, `nothing: told to stop, it had not ended in ${END_MS} ms`));
+    return isEnough;
   };
   const askedAt = performance.now();
-  const endedBy = await session
+  const late = after(options.limitMs + END_MS, 'nothing: it went on when it was aborted');
+  const answer = session
     .runText({
       tokens: options.prompt,
       sampling: { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed: 0 },
@@ -105,6 +118,7 @@ async function ask(session: Session, options: VisitOptions): Promise<Asked> {
       ({ reason }) => reason,
       (error: unknown) => String(error),
     );
+  const endedBy = await Promise.race([answer, enough, late]);
   return { askedAt, tokensAt, periods, ...left, endedBy };
 }
 
