@@ -29,7 +29,8 @@ const HELP = `Measures the library in Chromium: npm run bench [-- OPTIONS]
                  wire    bytes and round trips of every plan
                  plans   predicted and measured time of every plan, and the cold calibration
                  text    a language model on the device beside wllama and transformers.js
-                 (default: all but 'text', which takes a quarter of an hour)
+                 cold    a first visit over a slow link: first token, take-over, the endpoint's end
+                 (default: all but 'text', which takes a quarter of an hour, and 'cold')
   --runs N       counted runs of each side in 'local' (default ${DEFAULT_RUNS})
   --rounds N     counted rounds of 'text' (default ${DEFAULT_ROUNDS})
   --json FILE    also write every figure to FILE
