@@ -32,6 +32,11 @@ export interface LaneOptions extends RowRunnerOptions {
   readonly loaded?: () => readonly Segment[];
   /** Draws tokens; default `pickToken`. */
   readonly draw?: DrawToken;
+  /**
+   * Awaited between the tokens of a loop. Where runs hold their thread and promises never let go of it (WASM
+   * in a worker), this is where a message that stops the loop gets its turn.
+   */
+  readonly letOthersIn?: () => Promise<void>;
   /** Rows that run at once at most; default `PREFILL_ROWS`. */
   readonly chunkRows?: number;
 }
@@ -116,6 +121,7 @@ class RunnerLane implements LocalLane {
         tokens.push(token);
         options.onToken(token);
         next = [token];
+        await this.#options.letOthersIn?.();
       }
       return { tokens, reason: 'max-tokens', ms };
     });

@@ -8,6 +8,7 @@ import { createLane } from '../create-lane.ts';
 import { generate } from '../generate.ts';
 import type { OrtRunner } from '../ort-runner.ts';
 import { createLaneHost } from './lane-host.ts';
+import { createMacrotask } from './macrotask.ts';
 import { createWebRunner, startRuntime } from './ort-web.ts';
 import { type Opened, type OpenRequest, outcome, type Progress, type WorkerApi } from './worker-api.ts';
 import { WorkerJobs } from './worker-jobs.ts';
@@ -67,9 +68,15 @@ export function createWorkerHost(): WorkerApi {
     progress(total, total);
   };
 
+  const letOthersIn = createMacrotask();
   const lanes = createLaneHost({
     create: () =>
-      createLane({ manifest: pack().manifest, runner: running(), loaded: () => running().loaded() }),
+      createLane({
+        manifest: pack().manifest,
+        runner: running(),
+        loaded: () => running().loaded(),
+        letOthersIn,
+      }),
     jobs,
   });
 

@@ -113,11 +113,13 @@ async function workFor(
   const copyMs = canCopy ? costs.transfer(leg.place, span, rows) : Infinity;
   const copy: Work | undefined = canCopy ? { kind: 'copy', from: source, lane, span } : undefined;
   if (leg.span.from !== 0) return copy;
+  // Out of a busy lane it could only be copied with the text stopped; tokens can be run beside it.
+  const isPause = copy !== undefined && isBusy(request, copy);
   // From tokens: only where the leg begins the model, so that no token goes where none may.
   const isWhole = span.from === 0;
   const until = { from: 0, to: span.to };
   const made = isWhole ? rows : tokens.length;
-  if (copyMs <= costs.recompute(leg.place, until, made)) return copy;
+  if (!isPause && copyMs <= costs.recompute(leg.place, until, made)) return copy;
   if (isWhole) return { kind: 'tokens', lane, span };
   // Blocks before it are in use at their present position: a second lane starts over beside them.
   const beside = await request.openLane(leg.place);

@@ -36,6 +36,12 @@ export class Pace {
     return this.#steps + this.#prefills > 0;
   }
 
+  /** What was measured holds no more: the next observation replaces it. */
+  doubt(): void {
+    this.#steps = 0;
+    this.#prefills = 0;
+  }
+
   /** Ms of a call with so many rows through a span. */
   ms(span: Span, rows: number): number {
     const whole = rows <= FEW_ROWS ? this.#stepMs + (rows - 1) * this.#rowMs : rows * this.#rowMs;
