@@ -2,8 +2,9 @@
 import { quantiseColumns } from '../../graph/quantise-columns.ts';
 import { type GraphParts, ORT_DOMAIN } from './build-graph.ts';
 import { addWeight, product, quantiseRows } from './build-product.ts';
-import { toHalfSplit } from './build-rope.ts';
-import type { LlamaConfig, ReadTensor } from './llama-config.ts';
+import { hadamardMatrix } from './build-rotation.ts';
+import type { LlamaWeights } from './build-weights.ts';
+import type { LlamaConfig } from './llama-config.ts';
 
 /** Names that every layer's graph shares; `last` and `total` count the padding row, see `addAttention`. */
 export interface LayerInputs {
@@ -39,39 +40,68 @@ export function layerState(layer: number): LayerState {
 export async function addLayer(
   parts: GraphParts,
   config: LlamaConfig,
-  read: ReadTensor,
+  weights: LlamaWeights,
   layer: number,
   residual: string,
   inputs: LayerInputs,
 ): Promise<string> {
   const name = `blk.${layer}`;
-  const epsilon = { epsilon: { float: config.rmsEpsilon } };
   const { hidden, ffn, heads, headDim } = config;
-  const attentionGain = await gain(parts, read, `${name}.attn_norm.weight`, hidden);
-  const normed = parts.add('SimplifiedLayerNormalization', [residual, attentionGain], `${name}.normed`, {
-    axis: -1,
-    ...epsilon,
-  });
-  const attended = await addAttention(parts, config, read, layer, normed, inputs);
-  const mixed = await linear(parts, read, attended, `${name}.attn_output`, heads * headDim, hidden);
-  const ffnGain = await gain(parts, read, `${name}.ffn_norm.weight`, hidden);
+  const attended = await addAttention(
+    parts,
+    config,
+    weights,
+    layer,
+    norm(parts, config, residual, `${name}.normed`),
+    inputs,
+  );
+  const output = await weights.attentionOutput(layer);
+  const mixed = weighted(parts, attended, `${name}.attn_output`, heads * headDim, hidden, output);
   const sum = `${name}.attn_residual`;
   const wide = parts.add(
     'SkipSimplifiedLayerNormalization',
-    [mixed, residual, ffnGain],
+    [mixed, residual, ones(parts, hidden)],
     [`${name}.ffn_normed`, '', '', sum],
-    epsilon,
+    { epsilon: { float: config.rmsEpsilon } },
     ORT_DOMAIN,
   );
-  const gateUp = concatenate([await read(`${name}.ffn_gate.weight`), await read(`${name}.ffn_up.weight`)]);
+  const gateUp = await weights.gateUp(layer);
   const both = weighted(parts, wide, `${name}.ffn_gate_up`, hidden, 2 * ffn, gateUp);
   const [gate, up] = [`${name}.gate`, `${name}.up`];
   parts.add('Split', [both], [gate, up], { axis: -1 });
   // x * sigmoid(x), which is SiLU.
   const active = parts.add('QuickGelu', [gate], `${name}.active`, { alpha: { float: 1 } }, ORT_DOMAIN);
   const gated = parts.add('Mul', [active, up], `${name}.gated`);
-  const narrow = await linear(parts, read, gated, `${name}.ffn_down`, ffn, hidden);
+  const even = mixNeighbours(parts, gated, weights.mixed, ffn);
+  const narrow = weighted(parts, even, `${name}.ffn_down`, ffn, hidden, await weights.down(layer));
   return parts.add('Add', [narrow, sum], `${name}.residual`);
+}
+
+/** RMSNorm without its gain, which is in the weights that read it. */
+export function norm(parts: GraphParts, config: LlamaConfig, input: string, output: string): string {
+  return parts.add('SimplifiedLayerNormalization', [input, ones(parts, config.hidden)], output, {
+    axis: -1,
+    epsilon: { float: config.rmsEpsilon },
+  });
+}
+
+function ones(parts: GraphParts, width: number): string {
+  return parts.constant('norm.ones', [width], () => new Float32Array(width).fill(1));
+}
+
+/**
+ * Spreads each large element over its neighbours, `size` of them, by a Hadamard matrix; the weights that
+ * read the result were multiplied by its inverse. One element of the feed-forward part can be hundreds of
+ * times the others, which 8 bits with one scale for the row would round away.
+ */
+function mixNeighbours(parts: GraphParts, input: string, size: number, width: number): string {
+  if (size === 1) return input;
+  const shape = (name: string, last: number): string =>
+    parts.constant(`mix.${name}`, [3], () => BigInt64Array.of(1n, -1n, BigInt(last)));
+  const matrix = parts.constant('mix.hadamard', [size, size], () => hadamardMatrix(size));
+  const groups = parts.add('Reshape', [input, shape('groups', size)], `${input}.groups`);
+  const spread = parts.add('MatMul', [groups, matrix], `${input}.spread`);
+  return parts.add('Reshape', [spread, shape('rows', width)], `${input}.mixed`);
 }
 
 /**
@@ -84,7 +114,7 @@ export async function addLayer(
 async function addAttention(
   parts: GraphParts,
   config: LlamaConfig,
-  read: ReadTensor,
+  weights: LlamaWeights,
   layer: number,
   normed: string,
   inputs: LayerInputs,
@@ -92,17 +122,12 @@ async function addAttention(
   const name = `blk.${layer}`;
   const { hidden, heads, kvHeads, headDim } = config;
   const columns = (heads + 2 * kvHeads) * headDim;
-  const part = async (which: string, width: number, kind: 'weight' | 'bias'): Promise<Float32Array> => {
-    const rows = await read(`${name}.attn_${which}.${kind}`);
-    return which === 'v' ? rows : toHalfSplit(rows, config, width);
-  };
-  const all = async (width: number, kind: 'weight' | 'bias'): Promise<Float32Array> =>
-    concatenate([await part('q', width, kind), await part('k', width, kind), await part('v', width, kind)]);
-  let packed = weighted(parts, normed, `${name}.attn_qkv`, hidden, columns, await all(hidden, 'weight'));
-  if (config.qkvBias) {
-    const values = await all(1, 'bias');
-    const bias = parts.constant(`${name}.attn_qkv.bias`, [columns], () => values);
-    packed = parts.add('Add', [packed, bias], `${name}.attn_qkv.biased`);
+  const rows = await weights.queryKeyValue(layer);
+  let packed = weighted(parts, normed, `${name}.attn_qkv`, hidden, columns, rows);
+  const bias = await weights.queryKeyValueBias(layer);
+  if (bias !== undefined) {
+    const values = parts.constant(`${name}.attn_qkv.bias`, [columns], () => bias);
+    packed = parts.add('Add', [packed, values], `${name}.attn_qkv.biased`);
   }
   const blank = parts.constant('attn.padding', [1, 1, columns], () => new Float32Array(columns));
   const padded = parts.add('Concat', [packed, blank], `${name}.attn_qkv.padded`, { axis: 1 });
@@ -122,34 +147,13 @@ async function addAttention(
   );
   const bound = (which: string, value: bigint): string =>
     parts.constant(`attn.${which}`, [1], () => BigInt64Array.of(value));
-  const rows = [bound('first_row', 0n), bound('padding_row', -1n), bound('row_axis', 1n)];
-  return parts.add('Slice', [attended, ...rows], `${name}.attended`);
+  const kept = [bound('first_row', 0n), bound('padding_row', -1n), bound('row_axis', 1n)];
+  return parts.add('Slice', [attended, ...kept], `${name}.attended`);
 }
 
 /** float32 `[heads]` for attention's `head_sink`: beside any score, `exp` of it is zero. */
 function noSink(parts: GraphParts, heads: number): string {
   return parts.constant('attn.no_sink', [heads], () => new Float32Array(heads).fill(-1e30));
-}
-
-export async function gain(
-  parts: GraphParts,
-  read: ReadTensor,
-  name: string,
-  width: number,
-): Promise<string> {
-  const values = await read(name);
-  return parts.constant(name, [width], () => values);
-}
-
-async function linear(
-  parts: GraphParts,
-  read: ReadTensor,
-  input: string,
-  name: string,
-  inner: number,
-  columns: number,
-): Promise<string> {
-  return weighted(parts, input, name, inner, columns, await read(`${name}.weight`));
 }
 
 /** `input x rows^T` in 8 bits; `rows` is `[columns, inner]`. */
@@ -165,14 +169,4 @@ function weighted(
     quantiseColumns(rows, columns, inner),
   );
   return product(parts, quantiseRows(parts, input, `${name}.in`), weight, `${name}.out`);
-}
-
-function concatenate(pieces: readonly Float32Array[]): Float32Array {
-  const result = new Float32Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let offset = 0;
-  for (const piece of pieces) {
-    result.set(piece, offset);
-    offset += piece.length;
-  }
-  return result;
 }

@@ -9,9 +9,11 @@ import type { OnnxModel, OnnxValue } from '../../graph/onnx-types.ts';
 import { quantiseColumns } from '../../graph/quantise-columns.ts';
 import type { StepFeed } from '../manifest.ts';
 import { GraphParts, graphValue, ORT_DOMAIN } from './build-graph.ts';
-import { addLayer, gain, layerState } from './build-layer.ts';
+import { addLayer, layerState, norm } from './build-layer.ts';
 import { addWeight, product, quantiseRows } from './build-product.ts';
 import { ropeTables } from './build-rope.ts';
+import { scaleTurned } from './build-turn.ts';
+import { LlamaWeights } from './build-weights.ts';
 import type { LlamaConfig, ReadTensor } from './llama-config.ts';
 
 /** Names of the graph's inputs and outputs, as exports in the hub's layout have them. */
@@ -59,9 +61,11 @@ export async function buildLlama(
 ): Promise<BuiltModel> {
   const parts = new GraphParts();
   const { tokens, last, total, picked, logits } = LLAMA_NAMES;
-  const { hidden, vocabulary, layers, contextLength, ropeDim } = config;
+  const { vocabulary, layers, contextLength, ropeDim } = config;
   options.onProgress?.('writing the embedding');
-  let residual = await addEmbedding(parts, config, read, tokens);
+  const weights = new LlamaWeights(config, read);
+  const table = vocabularyWeight(parts, config, 'token_embd.weight', await weights.embedding());
+  let residual = addEmbedding(parts, table, tokens);
   const positions = contextLength + PADDING_ROWS;
   const tables = ropeTables(config, positions);
   const dims = [positions, ropeDim / 2];
@@ -75,19 +79,18 @@ export async function buildLlama(
   for (let layer = 0; layer < layers; layer += 1) {
     throwIfAborted(options.signal);
     options.onProgress?.(`writing layer ${layer + 1} of ${layers}`);
-    residual = await addLayer(parts, config, read, layer, residual, inputs);
+    residual = await addLayer(parts, config, weights, layer, residual, inputs);
   }
   options.onProgress?.('writing the head');
   const wanted = parts.add('Gather', [residual, picked], 'head.rows', { axis: 1 });
-  const outputGain = await gain(parts, read, 'output_norm.weight', hidden);
-  const normed = parts.add('SimplifiedLayerNormalization', [wanted, outputGain], 'head.normed', {
-    axis: -1,
-    epsilon: { float: config.rmsEpsilon },
-  });
-  const weight = config.tiedHead
-    ? { data: 'token_embd.weight', scales: 'token_embd.weight.scale' }
-    : await vocabularyWeight(parts, config, read, 'output.weight');
-  product(parts, quantiseRows(parts, normed, 'head.in'), weight, logits);
+  const normed = norm(parts, config, wanted, 'head.normed');
+  if (config.tiedHead) {
+    const scaled = scaleTurned(parts, normed, weights.rotation, await weights.outputGain());
+    product(parts, quantiseRows(parts, scaled, 'head.in'), table, logits);
+  } else {
+    const head = vocabularyWeight(parts, config, 'output.weight', await weights.head());
+    product(parts, quantiseRows(parts, normed, 'head.in'), head, logits);
+  }
   return {
     model: {
       irVersion: IR_VERSION,
@@ -127,17 +130,13 @@ export async function buildLlama(
   };
 }
 
+type VocabularyWeight = ReturnType<typeof addWeight>;
+
 /**
  * Embedded tokens, float32 `[1, rows, hidden]`. The table is `[hidden, vocabulary]` in 8 bits with a
  * scale for each token: a tied head then uses the same bytes.
  */
-async function addEmbedding(
-  parts: GraphParts,
-  config: LlamaConfig,
-  read: ReadTensor,
-  tokens: string,
-): Promise<string> {
-  const table = await vocabularyWeight(parts, config, read, 'token_embd.weight');
+function addEmbedding(parts: GraphParts, table: VocabularyWeight, tokens: string): string {
   const columns = parts.add('Gather', [table.data, tokens], 'embed.columns', { axis: 1 });
   const turned = parts.add('Transpose', [columns], 'embed.turned', { perm: [1, 2, 0] });
   const values = parts.add('Cast', [turned], 'embed.values', { to: 1 });
@@ -147,14 +146,12 @@ async function addEmbedding(
   return parts.add('Mul', [values, scale], 'embed.residual');
 }
 
-async function vocabularyWeight(
+function vocabularyWeight(
   parts: GraphParts,
-  config: LlamaConfig,
-  read: ReadTensor,
+  { hidden, vocabulary }: LlamaConfig,
   name: string,
-): Promise<{ readonly data: string; readonly scales: string }> {
-  const rows = await read(name);
-  const { hidden, vocabulary } = config;
+  rows: Float32Array,
+): VocabularyWeight {
   return addWeight(parts, name, hidden, vocabulary, () => quantiseColumns(rows, vocabulary, hidden));
 }
 

@@ -33,6 +33,7 @@ export interface LlamaConfig {
 
 /**
  * A tensor's elements as float32 by its name in GGUF (`blk.0.attn_q.weight`). Matrices are row-major
- * `[out, in]`, which GGUF's header gives as dimensions `[in, out]`.
+ * `[out, in]`, which GGUF's header gives as dimensions `[in, out]`. Each call gives a fresh array, which the
+ * caller may write to.
  */
 export type ReadTensor = (name: string) => Promise<Float32Array>;
