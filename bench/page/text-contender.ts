@@ -22,6 +22,8 @@ export interface Prompt {
 }
 
 export interface TextAnswer {
+  /** When the call was made, ms since 1970. */
+  readonly startedAt: number;
   /** Ms from the call to the first token and to the last one. */
   readonly firstMs: number;
   readonly totalMs: number;
@@ -48,8 +50,9 @@ export class Stopwatch {
     this.#first ??= this.#last;
   }
 
-  get times(): { readonly firstMs: number; readonly totalMs: number } {
+  get times(): Pick<TextAnswer, 'startedAt' | 'firstMs' | 'totalMs'> {
     if (this.#first === undefined) throw new Error('no token came');
-    return { firstMs: this.#first, totalMs: this.#last };
+    const startedAt = performance.timeOrigin + this.#started;
+    return { startedAt, firstMs: this.#first, totalMs: this.#last };
   }
 }

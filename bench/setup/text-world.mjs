@@ -9,6 +9,7 @@ import { isStale } from '../../demo/start/stale.mjs';
 import { launchChromium } from './chromium.mjs';
 import { startEndpoint } from './endpoint.mjs';
 import { buildTextPage, TEXT_FILES } from './text-page.mjs';
+import { findProcess } from './text-processor.mjs';
 import { BOOK, openPrompts } from './text-prompts.mjs';
 import { makeQ8 } from './text-q8.mjs';
 
@@ -21,7 +22,8 @@ const NAME = 'smollm2-135m-instruct';
  * @property {string} source where the prompts come from
  * @property {object} files what `TextOpen` of the page wants to know, but for threads and context
  * @property {(length: number) => import('./text-prompts.mjs').Prompt} nextPrompt
- * @property {() => Promise<import('playwright-core').Page>} openPage in a context of its own: nothing is shared
+ * @property {() => Promise<{ page: import('playwright-core').Page, pid: number }>} openPage in a context and a
+ *   process of its own: nothing is shared
  * @property {(line: string) => void} log
  * @property {() => Promise<void>} close
  */
@@ -50,7 +52,7 @@ export async function openTextWorld(log) {
       if (!(await page.evaluate(() => textBench.isolated()))) {
         throw new Error('the page is not cross-origin isolated: threads cannot be compared');
       }
-      return page;
+      return { page, pid: await findProcess(browser, page) };
     },
     log,
     close: async () => {
