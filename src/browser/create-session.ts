@@ -36,6 +36,7 @@ export async function createSession(packageUrl: string, options: SessionOptions 
         packageUrl: url,
         provider,
         threads,
+        ahead: options.prefetch !== false,
         ...(options.wasmPaths === undefined ? {} : { wasmPaths: absolute(options.wasmPaths) }),
       },
       options.signal === undefined ? {} : { signal: options.signal },

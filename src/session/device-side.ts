@@ -18,6 +18,8 @@ export class DeviceSide {
   /** By cut, least recently used first. */
   readonly #loaded = new Map<number, SpanExecutor>();
   readonly #missing = new Map<number, number>();
+  /** Files that were found here once: they stay, and are not looked for again. */
+  readonly #here = new Set<string>();
   readonly #start: (provider: ExecutionProvider) => Promise<DeviceRunner>;
   #buildMs: number | undefined;
   #restarting: Promise<void> | undefined;
@@ -97,9 +99,11 @@ export class DeviceSide {
     const seen = new Set<string>();
     let missing = 0;
     for (let cut = 1; cut <= this.manifest.blocks.length; cut += 1) {
-      const added = this.files(cut).filter((file) => !seen.has(file));
+      const added = this.files(cut).filter((file) => !seen.has(file) && !this.#here.has(file));
       for (const file of added) seen.add(file);
-      if (added.length > 0) missing += await this.use((runner) => runner.missingBytes(added));
+      const lacking = added.length === 0 ? 0 : await this.use((runner) => runner.missingBytes(added));
+      if (lacking === 0) for (const file of added) this.#here.add(file);
+      missing += lacking;
       this.#missing.set(cut, missing);
     }
   }

@@ -11,6 +11,8 @@ const NOT_HERE: readonly ErrorCode[] = ['endpoint-lost', 'weights-missing', 'mis
 export async function measureDevice(shared: Shared, signal: AbortSignal | undefined): Promise<Measured> {
   const { runner } = shared.device;
   const tools = providerTools(shared);
+  // A text starts at once, where nothing needs this device; its pace is measured when its blocks are here.
+  if (shared.parts.manifest.text !== undefined) return guessProvider(runner, tools);
   try {
     return await measureProvider(runner, tools, signal);
   } catch (error) {

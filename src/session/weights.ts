@@ -49,7 +49,10 @@ export class Weights {
    * Blocks are built when a plan needs them, and a text's first tokens are its rehearsal.
    */
   async #fetchBesideText(signal: AbortSignal): Promise<void> {
-    const { device } = this.#shared;
+    const { device, parts } = this.#shared;
+    const first = Object.values(parts.manifest.tokenizer ?? {});
+    // A prompt cannot be read without its tokenizer; weights that came beside it would make it late.
+    await device.use((runner) => runner.fetchFiles(first, { signal }));
     for (const file of device.files(this.#blocks)) {
       if (signal.aborted) return;
       await device.use((runner) => runner.fetchFiles([file], { signal }));

@@ -22,7 +22,7 @@ interface Boundary {
 async function boundary({ manifest, source }: LoopPackage): Promise<Boundary> {
   const runner = createNodeRunner(manifest, source);
   const jobs = new WorkerJobs();
-  const create = () => createLane({ manifest, runner, loaded: () => runner.loaded() });
+  const create = async () => createLane({ manifest, runner, loaded: () => runner.loaded() });
   const lanes = createLaneHost({ create, jobs });
   for (const { index } of manifest.blocks) await runner.load({ stage: 0, from: index, to: index + 1 });
   const { port1, port2 } = new MessageChannel();

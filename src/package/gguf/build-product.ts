@@ -11,30 +11,28 @@ import { type GraphParts, ORT_DOMAIN } from './build-graph.ts';
 const ZERO = 128;
 const LARGEST = 127;
 
-/** Rows of all zeros get this scale: nothing is divided by zero, and the product is zero all the same. */
-const SMALLEST_SCALE = 1e-30;
+/** Rows of all zeros count as this large: nothing is divided by zero, and the product is zero all the same. */
+const LEAST_SIZE = 1e-28;
 
-/** Rows in 8 bits: `values` uint8 `[1, rows, inner]`, `scale` float32 `[1, rows, 1]`. */
+/**
+ * Rows in 8 bits: `values` uint8 `[1, rows, inner]`, 127 above its zero for the row's largest element, whose
+ * size is `largest`, float32 `[1, rows, 1]`.
+ */
 export interface QuantisedRows {
   readonly values: string;
-  readonly scale: string;
+  readonly largest: string;
 }
 
 /** @param input float32 `[1, rows, inner]` */
 export function quantiseRows(parts: GraphParts, input: string, prefix: string): QuantisedRows {
-  const step = parts.constant('quant.step', [], () => Float32Array.of(1 / LARGEST));
-  const least = parts.constant('quant.least', [], () => Float32Array.of(SMALLEST_SCALE));
-  const zero = parts.constant('quant.zero', [], () => Float32Array.of(ZERO));
+  const least = parts.constant('quant.least', [], () => Float32Array.of(LEAST_SIZE));
   const size = parts.add('Abs', [input], `${prefix}.abs`);
-  const largest = parts.add('ReduceMax', [size], `${prefix}.max`, { axes: [-1], keepdims: 1 });
-  const raw = parts.add('Mul', [largest, step], `${prefix}.raw_scale`);
-  const scale = parts.add('Max', [raw, least], `${prefix}.scale`);
-  const scaled = parts.add('Div', [input, scale], `${prefix}.scaled`);
-  const rounded = parts.add('Round', [scaled], `${prefix}.rounded`);
-  const moved = parts.add('Add', [rounded, zero], `${prefix}.moved`);
-  // 9 bits never occur: |x| <= largest, so |x / scale| <= 127 but for a rounding that `Round` takes back.
-  const values = parts.add('Cast', [moved], `${prefix}.u8`, { to: 2 });
-  return { values, scale };
+  const raw = parts.add('ReduceMax', [size], `${prefix}.max`, { axes: [-1], keepdims: 1 });
+  const largest = parts.add('Max', [raw, least], `${prefix}.largest`);
+  const scaled = parts.add('Div', [input, largest], `${prefix}.scaled`);
+  // Rounds halves to even and moves to the zero in one node: a step on WASM is nodes as much as products.
+  const values = parts.add('QuantizeLinear', [scaled, stepOf(parts), zeroPoint(parts)], `${prefix}.u8`);
+  return { values, largest };
 }
 
 /**
@@ -47,16 +45,22 @@ export function product(
   weight: { readonly data: string; readonly scales: string },
   output: string,
 ): string {
-  const one = parts.constant('quant.one', [], () => Float32Array.of(1));
-  const zero = parts.constant('quant.zero_point', [], () => Uint8Array.of(ZERO));
   const sums = parts.add(
     'MatMulIntegerToFloat',
-    [rows.values, weight.data, one, weight.scales, zero],
+    [rows.values, weight.data, stepOf(parts), weight.scales, zeroPoint(parts)],
     `${output}.sums`,
     {},
     ORT_DOMAIN,
   );
-  return parts.add('Mul', [sums, rows.scale], output);
+  return parts.add('Mul', [sums, rows.largest], output);
+}
+
+function stepOf(parts: GraphParts): string {
+  return parts.constant('quant.step', [], () => Float32Array.of(1 / LARGEST));
+}
+
+function zeroPoint(parts: GraphParts): string {
+  return parts.constant('quant.zero_point', [], () => Uint8Array.of(ZERO));
 }
 
 /** Puts a quantised matrix among the weights as `name` and `name.scale`. */

@@ -5,7 +5,8 @@ import { type LaneAnswer, type LaneApi, type LaneId, outcome } from './worker-ap
 import type { WorkerJobs } from './worker-jobs.ts';
 
 export interface LaneHostOptions {
-  readonly create: () => LocalLane;
+  /** Waits for the runtime where that has not started yet. */
+  readonly create: () => Promise<LocalLane>;
   readonly jobs: WorkerJobs;
 }
 
@@ -25,9 +26,10 @@ export function createLaneHost({ create, jobs }: LaneHostOptions): LaneApi {
   return {
     openLane: () =>
       outcome(async () => {
+        const lane = await create();
         const id = next;
         next += 1;
-        lanes.set(id, create());
+        lanes.set(id, lane);
         return id;
       }),
     laneForward: (id, request, job) =>

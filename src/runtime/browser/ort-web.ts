@@ -59,13 +59,22 @@ export interface StartedRuntime {
   readonly mount?: (path: string, file: MountedFile) => void;
 }
 
-export type RuntimeOptions = Pick<WebRunnerOptions, 'provider' | 'threads' | 'wasmPaths'>;
+export interface RuntimeOptions extends Pick<WebRunnerOptions, 'provider' | 'threads' | 'wasmPaths'> {
+  /** The script is fetched at once, the binary (13 MB) only when this resolves. */
+  readonly hold?: Promise<void>;
+}
+
+/** Threads in use where `wanted` are asked for: without cross-origin isolation there is one. */
+export function threadsHere(wanted: number): number {
+  return globalThis.crossOriginIsolated === true ? Math.max(1, wanted) : 1;
+}
 
 /** Throws `no-provider` when the runtime cannot start with this provider here. */
 export async function startRuntime(options: RuntimeOptions): Promise<StartedRuntime> {
   const { provider } = options;
-  const threads = globalThis.crossOriginIsolated === true ? Math.max(1, options.threads) : 1;
+  const threads = threadsHere(options.threads);
   const ort = await loadOrt(provider);
+  await options.hold;
   ort.env.logLevel = 'error';
   ort.env.wasm.numThreads = threads;
   ort.env.wasm.proxy = false;

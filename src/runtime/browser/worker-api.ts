@@ -15,6 +15,8 @@ export interface OpenRequest {
   readonly provider: WebProvider;
   readonly threads: number;
   readonly wasmPaths?: string;
+  /** False: what a text's first tokens do not need is fetched only when something runs here. */
+  readonly ahead: boolean;
 }
 
 export interface Opened {
@@ -22,8 +24,6 @@ export interface Opened {
   /** The network failed and the manifest is that of an earlier visit. */
   readonly fromCache: boolean;
   readonly threads: number;
-  /** State stays inside the runtime's memory; false where it is copied in and out at each run. */
-  readonly resident: boolean;
 }
 
 export type Progress = (done: number, total: number) => void;

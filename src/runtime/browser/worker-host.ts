@@ -1,15 +1,17 @@
 /** The worker's side: a runner and the package it reads from. */
 import { systemClock } from '../../core/clock.ts';
 import { IsthmusError } from '../../errors.ts';
+import type { Manifest } from '../../package/manifest.ts';
 import { type LoadedPackage, loadPackage } from '../../package/source.ts';
 import type { BlobStore } from '../../storage/blob-store.ts';
 import { openBrowserStore } from '../../storage/browser/blob-store.ts';
 import { createLane } from '../create-lane.ts';
 import { generate } from '../generate.ts';
 import type { OrtRunner } from '../ort-runner.ts';
+import type { PackageSource } from '../runner.ts';
 import { createLaneHost } from './lane-host.ts';
 import { createMacrotask } from './macrotask.ts';
-import { createWebRunner, startRuntime } from './ort-web.ts';
+import { createWebRunner, startRuntime, threadsHere } from './ort-web.ts';
 import { type Opened, type OpenRequest, outcome, type Progress, type WorkerApi } from './worker-api.ts';
 import { WorkerJobs } from './worker-jobs.ts';
 
@@ -20,27 +22,44 @@ export function createWorkerHost(): WorkerApi {
   const jobs = new WorkerJobs();
   let store: BlobStore | undefined;
   let loaded: LoadedPackage | undefined;
-  let runner: OrtRunner | undefined;
+  let runner: Promise<OrtRunner> | undefined;
+  let started: OrtRunner | undefined;
+  let goOn: () => void = () => undefined;
 
   const pack = (): LoadedPackage => loaded ?? notOpen();
-  const running = (): OrtRunner => runner ?? notOpen();
+  const running = (): Promise<OrtRunner> => {
+    goOn();
+    return runner ?? notOpen();
+  };
   const withJob = <T>(job: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
     jobs.run(job, work);
 
   const open = async (request: OpenRequest, signal: AbortSignal): Promise<Opened> => {
     const { provider, threads, wasmPaths } = request;
-    // Compiling the runtime takes longest on a cold start: it goes on while the manifest is fetched.
-    const starting = startRuntime({ provider, threads, ...(wasmPaths === undefined ? {} : { wasmPaths }) });
-    const [started] = await Promise.all([
-      starting,
-      (async () => {
-        store = await openBrowserStore();
-        loaded = await loadPackage(request.packageUrl, { store, signal });
-      })(),
-    ]);
-    const { manifest, source, fromCache } = pack();
-    runner = createWebRunner(started, { manifest, source });
-    return { manifest, fromCache, threads: runner.threads, resident: started.heap !== undefined };
+    const hold = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const starting = startRuntime({
+      provider,
+      threads,
+      hold,
+      ...(wasmPaths === undefined ? {} : { wasmPaths }),
+    });
+    const opening = (async () => {
+      store = await openBrowserStore();
+      loaded = await loadPackage(request.packageUrl, { store, signal });
+      return loaded;
+    })();
+    runner = Promise.all([starting, opening]).then(([runtime, { manifest, source }]) => {
+      started = createWebRunner(runtime, { manifest, source });
+      return started;
+    });
+    // Who runs something hears of its failure; until then nobody listens.
+    runner.catch(() => undefined);
+    const { manifest, source, fromCache } = await opening;
+    if (manifest.text === undefined || provider !== 'wasm') await running();
+    else if (request.ahead) void fetchBefore(manifest.tokenizer, source).then(goOn);
+    return { manifest, fromCache, threads: threadsHere(threads) };
   };
 
   const fetchFiles = async (
@@ -70,13 +89,15 @@ export function createWorkerHost(): WorkerApi {
 
   const letOthersIn = createMacrotask();
   const lanes = createLaneHost({
-    create: () =>
-      createLane({
+    create: async () => {
+      const mine = await running();
+      return createLane({
         manifest: pack().manifest,
-        runner: running(),
-        loaded: () => running().loaded(),
+        runner: mine,
+        loaded: () => mine.loaded(),
         letOthersIn,
-      }),
+      });
+    },
     jobs,
   });
 
@@ -89,24 +110,38 @@ export function createWorkerHost(): WorkerApi {
     readFile: (path, job) => outcome(() => withJob(job, (signal) => pack().source.read(path, { signal }))),
     load: (segment, job, progress) =>
       outcome(() =>
-        withJob(job, (signal) => running().load(segment, { signal, onProgress: throttled(progress) })),
+        withJob(job, async (signal) => {
+          const mine = await running();
+          await mine.load(segment, { signal, onProgress: throttled(progress) });
+        }),
       ),
-    unload: (segment) => outcome(() => running().unload(segment)),
-    openState: () => outcome(() => running().openState()),
-    closeState: (state) => outcome(() => running().closeState(state)),
-    run: (request) => outcome(() => running().run(request)),
+    unload: (segment) => outcome(async () => (await running()).unload(segment)),
+    openState: () => outcome(async () => (await running()).openState()),
+    closeState: (state) => outcome(async () => (await running()).closeState(state)),
+    run: (request) => outcome(async () => (await running()).run(request)),
     generate: (request, job, onToken) =>
       outcome(() =>
-        withJob(job, (signal) => generate(pack().manifest, running(), request, { onToken, signal })),
+        withJob(job, async (signal) =>
+          generate(pack().manifest, await running(), request, { onToken, signal }),
+        ),
       ),
     cancel: async (job) => jobs.cancel(job),
     close: () =>
       outcome(async () => {
         jobs.cancelAll();
-        await runner?.close();
+        // One that never started has nothing to free; ending the worker frees what is on its way.
+        await started?.close();
         await store?.close();
       }),
   };
+}
+
+/** A text's first words need the tokenizer: on a slow link nothing is to come before it. */
+async function fetchBefore(files: Manifest['tokenizer'], source: PackageSource): Promise<void> {
+  for (const path of Object.values(files ?? {})) {
+    // Whoever reads the file is told what is wrong with it.
+    if (path !== undefined) await source.read(path).catch(() => undefined);
+  }
 }
 
 function notOpen(): never {

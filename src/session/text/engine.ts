@@ -31,6 +31,9 @@ const RECOVERABLE: readonly string[] = [
 const USUAL_TOKENS = 128;
 const USUAL_RATE = 0.3;
 
+/** Tokens after which a running answer is looked at anew: paces and links change without an event. */
+const LOOK_EVERY = 32;
+
 /** Times that one answer may go on elsewhere; an endless fall between two bad places helps nobody. */
 const MAX_RECOVERIES = 8;
 
@@ -214,6 +217,7 @@ export class TextEngine {
       tokens.push(token);
       answer.isOver = request.onToken(token);
       if (answer.isOver) halt.abort();
+      else if ((tokens.length - answerFrom) % LOOK_EVERY === 0) this.#mover.nudge();
       return !answer.isOver;
     };
     const stop = (): void => halt.abort();

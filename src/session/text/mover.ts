@@ -54,6 +54,11 @@ export class Mover {
     });
   }
 
+  /** Has the watch look again, if it waits. */
+  nudge(): void {
+    this.#wake();
+  }
+
   takeAsked(): Exclude<TextPlan, 'auto'> | undefined {
     const asked = this.#asked;
     this.#asked = undefined;
