@@ -67,6 +67,8 @@ export async function measureCold({ log }) {
       }
     };
     const promptOf = (seed) => prompt(seed, manifest.stages[0].vocabulary);
+    log('cold: an endpoint that has served others');
+    await season(endpoint, promptOf(0));
     log('cold: the first visit');
     const before = relay.bytes();
     const first = await visit({
@@ -86,7 +88,7 @@ export async function measureCold({ log }) {
     await endpoint.kill();
     endpoint = await startEndpoint(root, folder, page);
     relay.aim(portOf(endpoint));
-    // The endpoint is as fresh as it was for the first visitor; only the browser knows the page.
+    await season(endpoint, promptOf(0));
     const warm = [];
     for (const seed of [2, 3]) {
       log('cold: a later visit');
@@ -111,6 +113,29 @@ export async function measureCold({ log }) {
     await relay.close();
     await endpoint.kill();
     await rm(profileFolder, { recursive: true, force: true });
+  }
+}
+
+/** Another visitor, whom the link does not slow: the endpoint's sessions stand when the measured one comes. */
+async function season(endpoint, tokens) {
+  const folder = await mkdtemp(join(tmpdir(), 'isthmus-other-'));
+  const other = await launchProfile(folder);
+  try {
+    const tab = await other.newPage();
+    await tab.goto(endpoint.url);
+    await tab.waitForFunction(() => globalThis.cold !== undefined);
+    await tab.evaluate((asked) => cold.visit(asked), {
+      packageUrl: `packages/${MODEL}/`,
+      prompt: tokens,
+      maxTokens: WARM_TOKENS,
+      plan: 'remote',
+      mode: 'fastest',
+      prefetch: false,
+      limitMs: LIMIT_MS,
+    });
+  } finally {
+    await other.close();
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
@@ -143,7 +168,6 @@ const ttftOf = ({ createdAt, askedAt, openAt, tokensAt }) => ({
 function judge(first, warmVisits, traffic) {
   const cold = ttftOf(first);
   const all = warmVisits.map(ttftOf);
-  // The first later visit warms the new endpoint, the second is what a returning user has.
   const warm = all.at(-1);
   const times = first.tokensAt;
   const gaps = times.slice(1).map((at, index) => at - times[index]);
@@ -211,7 +235,7 @@ function describe({ ttft, takeover, alone, bytesDown, warmBytesDown, periods, we
       ['first token, ms', 'open', "from runText's call", "from createSession's start", 'from navigation'],
       [
         row('first visit', ttft.cold),
-        row('second visit, new endpoint', ttft.warmFirst),
+        row('second visit', ttft.warmFirst),
         row('third visit, remote', ttft.warm),
         ['ratio', '–', ratio(ttft.ratioFromCall), ratio(ttft.ratioFromCreate), '–'],
       ],

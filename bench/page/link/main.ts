@@ -45,6 +45,8 @@ async function ask({ messages, plan, draft, maxTokens }: Question): Promise<Told
     ...(draft === undefined ? {} : { draft }),
     onToken: () => at.push(performance.now()),
   });
+  // A stream that nobody reads would hold the answer back.
+  for await (const _ of stream);
   const { text, tokens, usage }: TextResult = await stream.result;
   const { plans: _, ...counts } = usage;
   return { text, tokens, usage: counts, gaps: at.slice(1).map((ms, index) => ms - (at[index] ?? ms)) };
