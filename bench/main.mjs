@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { openTextWorld } from './setup/text-world.mjs';
 import { openWorld } from './setup/world.mjs';
 import { measureCold } from './suites/cold.mjs';
+import { measureEndpoint } from './suites/endpoint.mjs';
 import { measureLink } from './suites/link.mjs';
 import { measureLocal } from './suites/local.mjs';
 import { measurePlans } from './suites/plans.mjs';
@@ -17,7 +18,7 @@ const SPEECH_SUITES = { local: measureLocal, wire: measureWire, plans: measurePl
 const TEXT_SUITES = { text: measureText };
 const SUITES = { ...SPEECH_SUITES, ...TEXT_SUITES };
 /** Suites with a model and a link of their own; run only when named. */
-const APART = { cold: measureCold, link: measureLink };
+const APART = { cold: measureCold, endpoint: measureEndpoint, link: measureLink };
 const DEFAULT_RUNS = 7;
 const DEFAULT_ROUNDS = 3;
 
@@ -31,10 +32,11 @@ const HELP = `Measures the library in Chromium: npm run bench [-- OPTIONS]
                  plans   predicted and measured time of every plan, and the cold calibration
                  text    a language model on the device beside wllama and transformers.js
                  cold    a first visit over a slow link: first token, take-over, the endpoint's end
+                 endpoint  its decoding beside onnxruntime-node on the unsplit graph
                  link    a language model over 80 ms: proposals under a cut, second turns
-                 (default: all but 'text', which takes a quarter of an hour, 'cold' and 'link')
+                 (default: all but 'text', which takes a quarter of an hour, and the three after it)
   --runs N       counted runs of each side in 'local' (default ${DEFAULT_RUNS})
-  --rounds N     counted rounds of 'text' and 'link' (default ${DEFAULT_ROUNDS})
+  --rounds N     counted rounds of 'text', 'link' and 'endpoint' (default ${DEFAULT_ROUNDS})
   --json FILE    also write every figure to FILE
   --help         show this
 

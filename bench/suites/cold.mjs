@@ -7,10 +7,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'vite';
 import { median, quantile } from '../report/statistics.mjs';
 import { bytes, ms, ratio, table } from '../report/table.mjs';
 import { launchProfile } from '../setup/chromium.mjs';
+import { buildColdPage } from '../setup/cold-page.mjs';
 import { startEndpoint } from '../setup/endpoint.mjs';
 import { startRelay } from '../setup/relay.mjs';
 
@@ -44,7 +44,7 @@ export async function measureCold({ log }) {
   }
   const manifest = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'));
   log('cold: building the page');
-  const page = await buildColdPage();
+  const page = await buildColdPage(root);
   let endpoint = await startEndpoint(root, folder, page);
   const relay = await startRelay({ ...LINK, target: portOf(endpoint) });
   const profileFolder = await mkdtemp(join(tmpdir(), 'isthmus-cold-'));
@@ -140,18 +140,6 @@ async function season(endpoint, tokens) {
 }
 
 const portOf = ({ url }) => Number(new URL(url).port);
-
-async function buildColdPage() {
-  const outDir = join(root, '.cache/bench/cold-page');
-  await build({
-    configFile: join(root, 'vite.config.ts'),
-    root: join(root, 'bench/page/cold'),
-    publicDir: false,
-    logLevel: 'warn',
-    build: { outDir, emptyOutDir: true },
-  });
-  return outDir;
-}
 
 /** Times do not depend on what tokens mean; prompts differ from the first token on, so that no state is reused. */
 function prompt(seed, vocabulary) {

@@ -94,7 +94,8 @@ async function runIn({ page, pid }, prompt, count) {
   const [firstAt, lastAt] = [startedAt + firstMs, startedAt + totalMs];
   const [prefillMs, decodeMs] = [watch.between(startedAt, firstAt), watch.between(firstAt, lastAt)];
   const wall = speeds(firstMs, totalMs - firstMs);
-  if (prefillMs === undefined || decodeMs === undefined) return { ...answer, wall };
+  // A process that took no time is not the one that answered: no figure is better than that one's.
+  if (!(prefillMs > 0 && decodeMs > 0)) return { ...answer, wall };
   return { ...answer, wall, processor: speeds(prefillMs, decodeMs) };
 }
 
