@@ -13,7 +13,6 @@ import { startEndpoint } from '../setup/endpoint.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const MODEL = 'smollm2-135m-instruct';
-const GGUF = '.cache/models/smollm2-135m-instruct-q4_1.gguf';
 
 const CONTEXTS = [128, 1024];
 const NEW_TOKENS = 64;
@@ -31,8 +30,7 @@ export async function measureEndpoint({ log, options }) {
   const manifest = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'));
   const vocabulary = manifest.stages[0].vocabulary;
   const page = await buildColdPage(root);
-  log('endpoint: building the unsplit graph');
-  const bare = await openBare(join(root, GGUF));
+  const bare = await openBare(folder, manifest);
   const endpoint = await startEndpoint(root, folder, page);
   const profileFolder = await mkdtemp(join(tmpdir(), 'isthmus-endpoint-'));
   const profile = await launchProfile(profileFolder);

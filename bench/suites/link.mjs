@@ -1,6 +1,6 @@
 /**
  * A language model over a link of 80 ms: how many round trips an answer costs under a cut, with proposals
- * and without, and how soon the second turn of a conversation begins.
+ * and without, how soon the second turn of a conversation begins, and what all blocks hold of memory.
  */
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -30,6 +30,7 @@ const WARM_TOKENS = 16;
 const MOST_TRIPS_PER_TOKEN = 0.5;
 const MOST_SLOWER = 1.05;
 const MOST_OF_WHOLE_PREFILL = 0.25;
+const MOST_OF_WEIGHTS = 1.5;
 
 /** @param {{ log: (line: string) => void, options: { rounds: number } }} context */
 export async function measureLink({ log, options }) {
@@ -51,13 +52,29 @@ export async function measureLink({ log, options }) {
     const tab = await profile.newPage();
     await tab.goto(`http://127.0.0.1:${relay.port}/`);
     await tab.waitForFunction(() => globalThis.link !== undefined);
+    const memory = { page: await tab.evaluate(() => link.memory()) };
     log('link: fetching the weights');
     await tab.evaluate(async (url) => link.open(url), `packages/${MODEL}/`);
+    memory.open = await tab.evaluate(() => link.memory());
     const ask = (question) => tab.evaluate((asked) => link.ask(asked), question);
+    await ask({ messages: LINK_PROMPTS.at(-1).messages, plan: 'local', maxTokens: WARM_TOKENS });
+    memory.built = await tab.evaluate(() => link.memory());
     const drafts = await measureDrafts(ask, plan, options.rounds, log);
     const turns = [];
     for (const where of ['local', 'remote']) turns.push(await measureTurns(ask, where, options.rounds, log));
-    const results = { model: MODEL, link: LINK, plan, drafts, turns, load: [loadBefore, loadavg()[0]] };
+    memory.used = await tab.evaluate(() => link.memory());
+    await tab.evaluate(() => link.close());
+    memory.closed = await tab.evaluate(() => link.memory());
+    memory.weights = manifest.blocks.reduce((sum, { weightBytes }) => sum + weightBytes, 0);
+    const results = {
+      model: MODEL,
+      link: LINK,
+      plan,
+      drafts,
+      turns,
+      memory,
+      load: [loadBefore, loadavg()[0]],
+    };
     return { title: `link: ${MODEL}, ${LINK.rttMs} ms`, text: describe(results), results };
   } finally {
     await profile.close();
@@ -134,9 +151,10 @@ async function measureTurns(ask, plan, rounds, log) {
   };
 }
 
+const inMb = (bytes) => (bytes / 1e6).toFixed(0);
 const verdict = (isMet) => (isMet ? 'yes' : 'no');
 
-function describe({ plan, drafts, turns, load }) {
+function describe({ plan, drafts, turns, memory, load }) {
   const percent = (share) => `${Math.round(share * 100)}%`;
   return [
     table(
@@ -173,6 +191,14 @@ function describe({ plan, drafts, turns, load }) {
     `at most ${MOST_OF_WHOLE_PREFILL} of the whole: ${verdict(
       turns.every((row) => row.secondMs <= MOST_OF_WHOLE_PREFILL * row.wholeMs),
     )}`,
+    '',
+    table(
+      ['memory, MB', 'page', 'open', 'all blocks built', 'at the end', 'closed', 'weights of all blocks'],
+      [['', ...['page', 'open', 'built', 'used', 'closed', 'weights'].map((key) => inMb(memory[key]))]],
+    ),
+    `all blocks and a text at most ${MOST_OF_WEIGHTS} of their weights: ${verdict(
+      memory.used - memory.page <= MOST_OF_WEIGHTS * memory.weights,
+    )} (${ratio((memory.used - memory.page) / memory.weights)})`,
     `load: ${load[0].toFixed(2)} before, ${load[1].toFixed(2)} after`,
   ].join('\n');
 }

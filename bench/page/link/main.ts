@@ -24,7 +24,13 @@ export interface Told {
 }
 
 declare global {
-  var link: { open(packageUrl: string): Promise<void>; ask(question: Question): Promise<Told> };
+  var link: {
+    open(packageUrl: string): Promise<void>;
+    ask(question: Question): Promise<Told>;
+    close(): Promise<void>;
+    /** Bytes of the page and its workers. */
+    memory(): Promise<number>;
+  };
 }
 
 let session: TextSession | undefined;
@@ -52,4 +58,19 @@ async function ask({ messages, plan, draft, maxTokens }: Question): Promise<Told
   return { text, tokens, usage: counts, gaps: at.slice(1).map((ms, index) => ms - (at[index] ?? ms)) };
 }
 
-globalThis.link = { open, ask };
+async function close(): Promise<void> {
+  await session?.close();
+  session = undefined;
+}
+
+/** Not yet among TypeScript's own types: https://wicg.github.io/performance-measure-memory/ */
+interface MeasuresMemory {
+  measureUserAgentSpecificMemory(): Promise<{ readonly bytes: number }>;
+}
+
+async function memory(): Promise<number> {
+  const measured = await (performance as unknown as MeasuresMemory).measureUserAgentSpecificMemory();
+  return measured.bytes;
+}
+
+globalThis.link = { open, ask, close, memory };
