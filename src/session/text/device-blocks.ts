@@ -1,26 +1,31 @@
 /**
- * Which blocks of a text model are ready on the device. One session per block, so that a cut can move
- * without building anything twice; a lane chains them.
+ * Which blocks of a text model are ready on the device. Blocks that are first needed together share
+ * sessions; when a cut moves into the middle of one, the blocks on this side of it get sessions of their
+ * own. A lane chains whatever there is.
  */
 import type { Clock } from '../../core/clock.ts';
 import type { Segment, Span } from '../../core/span.ts';
 import type { Manifest } from '../../package/manifest.ts';
 import { graphFile, stageAt } from '../../package/segments.ts';
 import type { DeviceRunner, LoadOptions } from '../../runtime/runner.ts';
+import { type BlockGroup, isWithin, lackingGroups, sparedGroups } from './block-groups.ts';
 
 /** Before a build was seen: 100 MB a second. */
 const PRIOR_BUILD_MS_PER_BYTE = 1e-5;
 
 const LEARNING_RATE = 0.3;
 
+interface Building extends BlockGroup {
+  readonly done: Promise<void>;
+}
+
 export class DeviceBlocks {
   readonly #manifest: Manifest;
   readonly #clock: Clock;
-  readonly #built = new Set<number>();
   #msPerByte = PRIOR_BUILD_MS_PER_BYTE;
   /** Of the runner that they were loaded on: another runner has none of them. */
   #runner: DeviceRunner | undefined;
-  #loading = new Map<number, Promise<void>>();
+  #groups: Building[] = [];
   #missing: readonly number[] = [];
 
   constructor(manifest: Manifest, clock: Clock) {
@@ -28,40 +33,61 @@ export class DeviceBlocks {
     this.#clock = clock;
   }
 
-  /** Builds what is not built of a span, in order. Throws what loading throws. */
+  /** Builds what a span needs to run on its own, in order. Throws what loading throws. */
   async load(runner: DeviceRunner, span: Span, options: LoadOptions = {}): Promise<void> {
     if (this.#runner !== runner) {
       this.#runner = runner;
-      this.#loading = new Map();
-      this.#built.clear();
+      this.#groups = [];
     }
-    const loading = this.#loading;
-    for (let block = span.from; block < span.to; block += 1) {
-      let mine = loading.get(block);
-      if (mine === undefined) {
-        mine = this.#build(runner, block, options);
-        loading.set(block, mine);
-        mine.catch(() => loading.delete(block));
-      }
-      await mine;
+    const groups = this.#groups;
+    for (;;) {
+      const [next] = this.#lacking(span, groups);
+      if (next === undefined) break;
+      await this.#begin(runner, groups, next, options);
+    }
+    // What others have begun.
+    for (const { done } of groups.filter((group) => isWithin(group, span))) await done;
+  }
+
+  /** Frees sessions whose blocks have all been built anew in smaller ones. To be called while nothing runs. */
+  async tidy(): Promise<void> {
+    const runner = this.#runner;
+    const groups = this.#groups;
+    if (runner === undefined) return;
+    for (const spared of sparedGroups(groups)) {
+      groups.splice(groups.indexOf(spared), 1);
+      await runner.unload(this.#segment(spared));
     }
   }
 
   /** Expected ms to build what of a span is not built, its weights being here. */
-  buildMs({ from, to }: Span): number {
-    let bytes = 0;
-    for (let block = from; block < to; block += 1) {
-      if (!this.#built.has(block)) bytes += this.#manifest.blocks[block]?.weightBytes ?? 0;
-    }
-    return bytes * this.#msPerByte;
+  buildMs(span: Span): number {
+    return this.#lacking(span, this.#groups).reduce(
+      (ms, group) => ms + this.#bytes(group) * this.#msPerByte,
+      0,
+    );
   }
 
-  async #build(runner: DeviceRunner, block: number, options: LoadOptions): Promise<void> {
-    const here = this.#missing[block] === 0;
+  #lacking(span: Span, groups: readonly Building[]): readonly Span[] {
+    return lackingGroups(span, groups, (block) => this.#bytes({ from: block, to: block + 1 }));
+  }
+
+  async #begin(runner: DeviceRunner, groups: Building[], span: Span, options: LoadOptions): Promise<void> {
+    const building: Building = { ...span, done: this.#build(runner, span, options) };
+    groups.push(building);
+    try {
+      await building.done;
+    } catch (error) {
+      groups.splice(groups.indexOf(building), 1);
+      throw error;
+    }
+  }
+
+  async #build(runner: DeviceRunner, span: Span, options: LoadOptions): Promise<void> {
+    const here = this.missingBytes(span) === 0 && this.#missing.length > 0;
     const began = this.#clock.now();
-    await runner.load(this.#segment(block), options);
-    this.#built.add(block);
-    const bytes = this.#manifest.blocks[block]?.weightBytes ?? 0;
+    await runner.load(this.#segment(span), options);
+    const bytes = this.#bytes(span);
     // A build that had to wait for the network says nothing of builds.
     if (!here || bytes === 0) return;
     this.#msPerByte += LEARNING_RATE * ((this.#clock.now() - began) / bytes - this.#msPerByte);
@@ -87,7 +113,12 @@ export class DeviceBlocks {
     return [graphFile(stageAt(this.#manifest, stage), 'step'), ...shards];
   }
 
-  #segment(block: number): Segment {
-    return { stage: this.#manifest.blocks[block]?.stage ?? 0, from: block, to: block + 1 };
+  #bytes({ from, to }: Span): number {
+    return this.#manifest.blocks.slice(from, to).reduce((sum, { weightBytes }) => sum + weightBytes, 0);
+  }
+
+  /** Text packages have one stage. */
+  #segment({ from, to }: Span): Segment {
+    return { stage: this.#manifest.blocks[from]?.stage ?? 0, from, to };
   }
 }

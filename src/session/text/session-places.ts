@@ -59,6 +59,7 @@ export class SessionPlaces implements TextPlaces {
   async refresh(): Promise<void> {
     const { device, link } = this.#shared;
     if (link !== undefined && link.state !== 'up') await meetEndpoint(this.#shared);
+    await this.#blocks.tidy();
     await device.use((runner) => this.#blocks.refresh(runner));
   }
 

@@ -1,0 +1,54 @@
+/** Which blocks of a text model are built together on the device; pure. */
+import type { Span } from '../../core/span.ts';
+
+/**
+ * Weights of one session at most, where it has more than one block. Each session costs every token a call,
+ * and has its own copy of every tensor that blocks share, so few are better; but while one is built, its
+ * weights are here twice and nothing else runs in the worker, and a cut that moves inside of it has
+ * some of its blocks built again.
+ */
+export const GROUP_BYTES = 32 * 2 ** 20;
+
+/** Blocks that share a session, built or being built. Of two groups one lies in the other, or they are apart. */
+export type BlockGroup = Span;
+
+export function isWithin(inner: Span, outer: Span): boolean {
+  return inner.from >= outer.from && inner.to <= outer.to;
+}
+
+/**
+ * What must be built so that groups tile `span`: blocks that no group has yet, together; blocks of a group
+ * that reaches over the span's edge, one by one.
+ * @param bytesOf weights of a block
+ */
+export function lackingGroups<Group extends BlockGroup>(
+  span: Span,
+  groups: readonly Group[],
+  bytesOf: (block: number) => number,
+): readonly Span[] {
+  const lacking: Span[] = [];
+  let bytes = 0;
+  let isOpen = false;
+  for (let block = span.from; block < span.to; block += 1) {
+    const holding = groups.filter(({ from, to }) => from <= block && block < to);
+    const last = lacking.at(-1);
+    const isNew = holding.length === 0;
+    if (isNew && isOpen && last !== undefined && bytes + bytesOf(block) <= GROUP_BYTES) {
+      lacking[lacking.length - 1] = { from: last.from, to: block + 1 };
+      bytes += bytesOf(block);
+      continue;
+    }
+    isOpen = isNew;
+    bytes = bytesOf(block);
+    if (!holding.some((group) => isWithin(group, span))) lacking.push({ from: block, to: block + 1 });
+  }
+  return lacking;
+}
+
+/** Groups whose blocks have all been built again in smaller ones: nothing needs them. */
+export function sparedGroups<Group extends BlockGroup>(groups: readonly Group[]): readonly Group[] {
+  return groups.filter((group) => {
+    const inside = groups.filter((one) => one !== group && isWithin(one, group));
+    return inside.reduce((blocks, { from, to }) => blocks + to - from, 0) === group.to - group.from;
+  });
+}
