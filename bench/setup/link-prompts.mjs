@@ -36,12 +36,16 @@ export const LINK_PROMPTS = [
   { kind: 'prose', messages: user('Tell me a story about a lighthouse keeper who finds a map.') },
 ];
 
+/** Times that the opening of a conversation holds its documents: some 270 tokens, and some 970. */
+export const TURN_COPIES = [1, 4];
+
 /**
  * A conversation whose first turn is long and whose second is short; each `round` begins with other words,
  * so that nothing of an earlier one is kept. `unheard` before them makes the whole new to the model.
  */
-export function secondTurn(round) {
-  const opening = user(`Round ${round + 1}. ${NOTICE} ${LETTER}\n\n${CODE}\n\nWhat is the notice about?`);
+export function secondTurn(round, copies) {
+  const documents = Array(copies).fill(`${NOTICE} ${LETTER}\n\n${CODE}`).join('\n\n');
+  const opening = user(`Round ${round + 1} of ${copies}. ${documents}\n\nWhat is the notice about?`);
   const followUp = user('And when does the office close?');
   const unheard = [{ role: 'system', content: `You answer visitor number ${round + 41}.` }];
   return { opening, followUp, unheard };

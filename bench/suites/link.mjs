@@ -12,7 +12,7 @@ import { median } from '../report/statistics.mjs';
 import { ms, ratio, table } from '../report/table.mjs';
 import { launchProfile } from '../setup/chromium.mjs';
 import { startEndpoint } from '../setup/endpoint.mjs';
-import { LINK_PROMPTS, secondTurn } from '../setup/link-prompts.mjs';
+import { LINK_PROMPTS, secondTurn, TURN_COPIES } from '../setup/link-prompts.mjs';
 import { startRelay } from '../setup/relay.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -61,10 +61,14 @@ export async function measureLink({ log, options }) {
     memory.built = await tab.evaluate(() => link.memory());
     const drafts = await measureDrafts(ask, plan, options.rounds, log);
     const turns = [];
-    for (const where of ['local', 'remote']) turns.push(await measureTurns(ask, where, options.rounds, log));
+    for (const where of ['local', 'remote']) {
+      for (const copies of TURN_COPIES)
+        turns.push(await measureTurns(ask, where, copies, options.rounds, log));
+    }
     memory.used = await tab.evaluate(() => link.memory());
     await tab.evaluate(() => link.close());
     memory.closed = await tab.evaluate(() => link.memory());
+    // As the runtime holds them: what blocks share is counted for each.
     memory.weights = manifest.blocks.reduce((sum, { weightBytes }) => sum + weightBytes, 0);
     const results = {
       model: MODEL,
@@ -129,11 +133,11 @@ async function measureDrafts(ask, plan, rounds, log) {
 }
 
 /** The second turn of a conversation, and the same words to a model that has heard nothing yet. */
-async function measureTurns(ask, plan, rounds, log) {
+async function measureTurns(ask, plan, copies, rounds, log) {
   const second = [];
   const whole = [];
   for (let round = 0; round < rounds; round += 1) {
-    const { opening, followUp, unheard } = secondTurn(round);
+    const { opening, followUp, unheard } = secondTurn(round, copies);
     const first = await ask({ messages: opening, plan, maxTokens: TURN_TOKENS });
     const all = [...opening, { role: 'assistant', content: first.text }, ...followUp];
     second.push((await ask({ messages: all, plan, maxTokens: TURN_TOKENS })).usage);

@@ -73,9 +73,11 @@ describe.skipIf(whyNot !== undefined)(`SmolLM2${whyNot === undefined ? '' : `: $
     await device?.close();
   });
 
-  it('says greedily what the reference says, up to its close calls', async () => {
+  it('says greedily what the reference says, but at its close calls', async () => {
     let compared = 0;
+    let beforeFirst = 0;
     let closeCalls = 0;
+    let widest = 0;
     for (const question of QUESTIONS) {
       const prompt = tokenizer.encode(`<|im_start|>user\n${question}<|im_end|>\n<|im_start|>assistant\n`);
       const { tokens } = await lane.loop(
@@ -86,22 +88,28 @@ describe.skipIf(whyNot !== undefined)(`SmolLM2${whyNot === undefined ? '' : `: $
       // The reference reads our answer: each row says what it would have said there.
       reference.rewind(0);
       let row = reference.forward(prompt);
+      let isBeforeFirst = true;
       for (const [index, token] of tokens.entries()) {
         if (index > 0) row = reference.forward(tokens.slice(index - 1, index));
         const [best, margin] = topOf(row);
+        if (token !== best) widest = Math.max(widest, margin);
         if (margin < TOLERANCE) {
           closeCalls += 1;
-          break;
+          isBeforeFirst = false;
+          continue;
         }
         expect(token, `${question}: token ${index}, margin ${margin}`).toBe(best);
         compared += 1;
+        if (isBeforeFirst) beforeFirst += 1;
       }
     }
     console.log(
-      `${compared} tokens of ${QUESTIONS.length} answers equal the reference's, ` +
-        `${closeCalls} answers up to their first margin below ${TOLERANCE}`,
+      `${compared} of ${QUESTIONS.length * NEW_TOKENS} tokens are the reference's, ${beforeFirst} of them before an ` +
+        `answer's first margin below ${TOLERANCE}; ${closeCalls} stand at such margins, and the widest margin at ` +
+        `which another token was said is ${widest.toFixed(2)}`,
     );
-    expect(compared).toBeGreaterThan(QUESTIONS.length);
+    // Most of an answer is clear: a test that compared little would show little.
+    expect(compared).toBeGreaterThan((QUESTIONS.length * NEW_TOKENS) / 2);
   });
 
   it('knows a text as well as the reference does', async () => {

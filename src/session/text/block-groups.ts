@@ -19,27 +19,27 @@ export function isWithin(inner: Span, outer: Span): boolean {
 /**
  * What must be built so that groups tile `span`: blocks that no group has yet, together; blocks of a group
  * that reaches over the span's edge, one by one.
- * @param bytesOf weights of a block
+ * @param bytesOf weights of blocks that share a session
  */
 export function lackingGroups<Group extends BlockGroup>(
   span: Span,
   groups: readonly Group[],
-  bytesOf: (block: number) => number,
+  bytesOf: (blocks: Span) => number,
 ): readonly Span[] {
   const lacking: Span[] = [];
-  let bytes = 0;
   let isOpen = false;
   for (let block = span.from; block < span.to; block += 1) {
     const holding = groups.filter(({ from, to }) => from <= block && block < to);
     const last = lacking.at(-1);
     const isNew = holding.length === 0;
-    if (isNew && isOpen && last !== undefined && bytes + bytesOf(block) <= GROUP_BYTES) {
-      lacking[lacking.length - 1] = { from: last.from, to: block + 1 };
-      bytes += bytesOf(block);
-      continue;
+    if (isNew && isOpen && last !== undefined) {
+      const longer = { from: last.from, to: block + 1 };
+      if (bytesOf(longer) <= GROUP_BYTES) {
+        lacking[lacking.length - 1] = longer;
+        continue;
+      }
     }
     isOpen = isNew;
-    bytes = bytesOf(block);
     if (!holding.some((group) => isWithin(group, span))) lacking.push({ from: block, to: block + 1 });
   }
   return lacking;

@@ -26,7 +26,8 @@ export class DeviceBlocks {
   /** Of the runner that they were loaded on: another runner has none of them. */
   #runner: DeviceRunner | undefined;
   #groups: Building[] = [];
-  #missing: readonly number[] = [];
+  /** Bytes that each file lacks here, as of the last refresh. */
+  #missing: ReadonlyMap<string, number> = new Map();
 
   constructor(manifest: Manifest, clock: Clock) {
     this.#manifest = manifest;
@@ -69,7 +70,7 @@ export class DeviceBlocks {
   }
 
   #lacking(span: Span, groups: readonly Building[]): readonly Span[] {
-    return lackingGroups(span, groups, (block) => this.#bytes({ from: block, to: block + 1 }));
+    return lackingGroups(span, groups, (some) => this.#bytes(some));
   }
 
   async #begin(runner: DeviceRunner, groups: Building[], span: Span, options: LoadOptions): Promise<void> {
@@ -84,7 +85,7 @@ export class DeviceBlocks {
   }
 
   async #build(runner: DeviceRunner, span: Span, options: LoadOptions): Promise<void> {
-    const here = this.missingBytes(span) === 0 && this.#missing.length > 0;
+    const here = this.#filesOf(span).every((file) => this.#missing.get(file) === 0);
     const began = this.#clock.now();
     await runner.load(this.#segment(span), options);
     const bytes = this.#bytes(span);
@@ -93,28 +94,36 @@ export class DeviceBlocks {
     this.#msPerByte += LEARNING_RATE * ((this.#clock.now() - began) / bytes - this.#msPerByte);
   }
 
-  /** Looks up what each block lacks on this device. */
+  /** Looks up what each file lacks on this device. */
   async refresh(runner: DeviceRunner): Promise<void> {
-    const missing: number[] = [];
-    for (const { index } of this.#manifest.blocks) {
+    const missing = new Map<string, number>();
+    for (const file of this.#filesOf({ from: 0, to: this.#manifest.blocks.length })) {
       // What was found here once stays; a text whose weights arrive asks this for every file.
-      missing.push(this.#missing[index] === 0 ? 0 : await runner.missingBytes(this.files(index)));
+      missing.set(file, this.#missing.get(file) === 0 ? 0 : await runner.missingBytes([file]));
     }
     this.#missing = missing;
   }
 
   /** Bytes that a span lacks, as of the last refresh. */
-  missingBytes({ from, to }: Span): number {
-    return this.#missing.slice(from, to).reduce((sum, bytes) => sum + bytes, 0);
+  missingBytes(span: Span): number {
+    return this.#filesOf(span).reduce((sum, file) => sum + (this.#missing.get(file) ?? 0), 0);
   }
 
   files(block: number): string[] {
-    const { stage, shards } = this.#manifest.blocks[block] ?? { stage: 0, shards: [] };
-    return [graphFile(stageAt(this.#manifest, stage), 'step'), ...shards];
+    return [...this.#filesOf({ from: block, to: block + 1 })];
   }
 
+  /** The step graph and the shards of a span; blocks may share shards. */
+  #filesOf({ from, to }: Span): readonly string[] {
+    const blocks = this.#manifest.blocks.slice(from, to);
+    const graphs = blocks.map(({ stage }) => graphFile(stageAt(this.#manifest, stage), 'step'));
+    return [...new Set([...graphs, ...blocks.flatMap(({ shards }) => shards)])];
+  }
+
+  /** Of the weights: what blocks share is there once. */
   #bytes({ from, to }: Span): number {
-    return this.#manifest.blocks.slice(from, to).reduce((sum, { weightBytes }) => sum + weightBytes, 0);
+    const shards = new Set(this.#manifest.blocks.slice(from, to).flatMap((block) => block.shards));
+    return [...shards].reduce((sum, shard) => sum + (this.#manifest.files[shard]?.bytes ?? 0), 0);
   }
 
   /** Text packages have one stage. */

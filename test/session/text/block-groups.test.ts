@@ -13,7 +13,7 @@ import { DeviceBlocks } from '../../../src/session/text/device-blocks.ts';
 import { textManifest } from './fake-places.ts';
 
 const BLOCKS = 12;
-const third = (): number => GROUP_BYTES / 3;
+const third = ({ from, to }: Span): number => ((to - from) * GROUP_BYTES) / 3;
 
 const spans = fc
   .tuple(fc.nat(BLOCKS - 1), fc.nat(BLOCKS - 1))
@@ -112,6 +112,20 @@ describe('blocks on a runner', () => {
     expect(calls.slice(3)).toEqual(['load 2-3', 'unload 0-3']);
     await built.load(runner, { from: 0, to: 3 });
     expect(calls).toHaveLength(5);
+  });
+
+  it('count what they share once, missing or to be built', async () => {
+    const shared = { ...textManifest(2), files: {} as Record<string, { bytes: number; sha256: string }> };
+    const blockList = shared.blocks.map((block) => ({ ...block, shards: [...block.shards, 'rope.bin'] }));
+    for (const file of ['0.bin', '1.bin', 'rope.bin']) shared.files[file] = { bytes: 10, sha256: '' };
+    const built = new DeviceBlocks({ ...shared, blocks: blockList }, { now: () => 0, epoch: () => 0 });
+    const whole = { from: 0, to: 2 };
+    expect(built.buildMs(whole)).toBeCloseTo(1.5 * built.buildMs({ from: 0, to: 1 }));
+    const missingBytes = async (files: readonly string[]): Promise<number> =>
+      files.reduce((sum, file) => sum + (file === 'step.onnx' ? 0 : 10), 0);
+    await built.refresh({ missingBytes } as unknown as DeviceRunner);
+    expect(built.missingBytes(whole)).toBe(30);
+    expect(built.missingBytes({ from: 1, to: 2 })).toBe(20);
   });
 
   it('are built anew after a build that failed, and on another runner', async () => {
