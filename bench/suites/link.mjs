@@ -68,8 +68,9 @@ export async function measureLink({ log, options }) {
     memory.used = await tab.evaluate(() => link.memory());
     await tab.evaluate(() => link.close());
     memory.closed = await tab.evaluate(() => link.memory());
-    // As the runtime holds them: what blocks share is counted for each.
-    memory.weights = manifest.blocks.reduce((sum, { weightBytes }) => sum + weightBytes, 0);
+    // What blocks share counts once, though two sessions that use it hold it twice.
+    const shards = new Set(manifest.blocks.flatMap((block) => block.shards));
+    memory.weights = [...shards].reduce((sum, shard) => sum + manifest.files[shard].bytes, 0);
     const results = {
       model: MODEL,
       link: LINK,
