@@ -234,8 +234,11 @@ export class TextEngine {
         better: () => this.#better(request, route, answer),
         over: over.signal,
       })
-      .then((move) => {
-        if (move !== undefined) halt.abort();
+      .then(async (move) => {
+        if (move === undefined) return move;
+        halt.abort();
+        // What it fails at is left to the switch.
+        await move.prepared.follow(over.signal).catch(() => undefined);
         return move;
       });
     // Its failure is looked at below; here it must not be unheard.
@@ -261,6 +264,7 @@ export class TextEngine {
         },
       );
       if (end.reason !== 'halted' || answer.isOver || request.signal?.aborted === true) return end;
+      over.abort();
       const move = await mover;
       if (move === undefined) return end;
       return { next: await this.#switch(move) };

@@ -42,6 +42,8 @@ export interface PreparedMove {
   readonly lanes: LaneSet;
   /** How the state came over, for the record. */
   readonly how: readonly string[];
+  /** Goes on catching up while the old route is being halted; ends when the signal fires. */
+  follow(until: AbortSignal): Promise<void>;
   /** What could not be done while the old route ran. To be called when it has halted. */
   finish(): Promise<void>;
   /** Closes lanes that only the abandoned move needs. */
@@ -82,6 +84,7 @@ export async function prepareMove(request: MoveRequest): Promise<PreparedMove> {
   return {
     lanes,
     how: [...now, ...later].map(({ kind, span }) => `${kind} ${span.from}-${span.to}`),
+    follow: (until) => follow(now, request.tokens, until),
     finish: async () => {
       for (const work of later) await advance(work, request.tokens, request.tokens.length - 1);
     },
@@ -139,6 +142,14 @@ async function catchUp(request: MoveRequest, works: readonly Work[]): Promise<vo
     if (behind <= CLOSE_ENOUGH_ROWS) return;
     if (behind >= lag) fruitless += 1;
     lag = behind;
+  }
+}
+
+/** Waits for tokens by the lanes' own calls alone: with nothing to catch up with it is done. */
+async function follow(works: readonly Work[], tokens: readonly number[], until: AbortSignal): Promise<void> {
+  for (let upTo = -1; !until.aborted && upTo < tokens.length - 1; ) {
+    upTo = tokens.length - 1;
+    for (const work of works) if (!until.aborted) await advance(work, tokens, upTo);
   }
 }
 
