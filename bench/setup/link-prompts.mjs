@@ -36,7 +36,7 @@ export const LINK_PROMPTS = [
   { kind: 'prose', messages: user('Tell me a story about a lighthouse keeper who finds a map.') },
 ];
 
-/** Times that the opening of a conversation holds its documents: some 270 tokens, and some 970. */
+/** Times that the opening of a conversation holds its documents: some 270 tokens, and some 860. */
 export const TURN_COPIES = [1, 4];
 
 /**

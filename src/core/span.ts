@@ -18,6 +18,11 @@ export interface Span {
   readonly to: number;
 }
 
+/** Whether all blocks of `inner` are among those of `outer`. */
+export function isWithin(inner: Span, outer: Span): boolean {
+  return inner.from >= outer.from && inner.to <= outer.to;
+}
+
 /** The part of a span that lies in one stage; blocks are global indices. */
 export interface Segment {
   readonly stage: number;

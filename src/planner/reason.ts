@@ -1,5 +1,6 @@
 /** Why a plan was chosen, in words for a person, from the predictions alone. */
 
+import { isWithin } from '../core/span.ts';
 import { type PhaseMs, spanMs } from '../device/span-ms.ts';
 import type { Manifest } from '../package/manifest.ts';
 import type { CostModel } from './cost.ts';
@@ -117,7 +118,7 @@ function computeWords(chosen: PricedPlan, rival: PricedPlan, model: CostModel): 
 
 /** Stages by name where the span is made of whole ones, else blocks by number. */
 function spanName(manifest: Manifest, from: number, to: number): string {
-  const inside = manifest.stages.filter((stage) => stage.from >= from && stage.to <= to);
+  const inside = manifest.stages.filter((stage) => isWithin(stage, { from, to }));
   const whole = inside[0]?.from === from && inside.at(-1)?.to === to;
   if (whole) return inside.map(({ name }) => name).join(' and ');
   return to - from === 1 ? `block ${from}` : `blocks ${from}-${to - 1}`;

@@ -1,5 +1,5 @@
 /** Which loaded segments run a span, one after the other; pure. */
-import type { Segment } from '../core/span.ts';
+import { isWithin, type Segment } from '../core/span.ts';
 import { IsthmusError } from '../errors.ts';
 import { segmentKey } from './segment-key.ts';
 
@@ -9,9 +9,7 @@ import { segmentKey } from './segment-key.ts';
  * @throws IsthmusError `run-failed` when no loaded segments tile it
  */
 export function coverSegment(wanted: Segment, loaded: readonly Segment[]): readonly Segment[] {
-  const inside = loaded.filter(
-    ({ stage, from, to }) => stage === wanted.stage && from >= wanted.from && to <= wanted.to,
-  );
+  const inside = loaded.filter((segment) => segment.stage === wanted.stage && isWithin(segment, wanted));
   // Shortest chains to each block, from near to far.
   const chains = new Map<number, readonly Segment[]>([[wanted.from, []]]);
   const ordered = [...inside].sort((a, b) => a.from - b.from);

@@ -1,5 +1,5 @@
 /** Which blocks of a text model are built together on the device; pure. */
-import type { Span } from '../../core/span.ts';
+import { isWithin, type Span } from '../../core/span.ts';
 
 /**
  * Weights of one session at most, where it has more than one block. Each session costs every token a call,
@@ -9,21 +9,15 @@ import type { Span } from '../../core/span.ts';
  */
 export const GROUP_BYTES = 32 * 2 ** 20;
 
-/** Blocks that share a session, built or being built. Of two groups one lies in the other, or they are apart. */
-export type BlockGroup = Span;
-
-export function isWithin(inner: Span, outer: Span): boolean {
-  return inner.from >= outer.from && inner.to <= outer.to;
-}
-
 /**
  * What must be built so that groups tile `span`: blocks that no group has yet, together; blocks of a group
  * that reaches over the span's edge, one by one.
+ * @param groups blocks that share a session, built or being built; of two one lies in the other, or they are apart
  * @param bytesOf weights of blocks that share a session
  */
-export function lackingGroups<Group extends BlockGroup>(
+export function lackingGroups(
   span: Span,
-  groups: readonly Group[],
+  groups: readonly Span[],
   bytesOf: (blocks: Span) => number,
 ): readonly Span[] {
   const lacking: Span[] = [];
@@ -46,7 +40,7 @@ export function lackingGroups<Group extends BlockGroup>(
 }
 
 /** Groups whose blocks have all been built again in smaller ones: nothing needs them. */
-export function sparedGroups<Group extends BlockGroup>(groups: readonly Group[]): readonly Group[] {
+export function sparedGroups<Group extends Span>(groups: readonly Group[]): readonly Group[] {
   return groups.filter((group) => {
     const inside = groups.filter((one) => one !== group && isWithin(one, group));
     return inside.reduce((blocks, { from, to }) => blocks + to - from, 0) === group.to - group.from;

@@ -4,18 +4,19 @@
  * own. A lane chains whatever there is.
  */
 import type { Clock } from '../../core/clock.ts';
-import type { Segment, Span } from '../../core/span.ts';
+import { isWithin, type Segment, type Span } from '../../core/span.ts';
 import type { Manifest } from '../../package/manifest.ts';
 import { graphFile, stageAt } from '../../package/segments.ts';
 import type { DeviceRunner, LoadOptions } from '../../runtime/runner.ts';
-import { type BlockGroup, isWithin, lackingGroups, sparedGroups } from './block-groups.ts';
+import { lackingGroups, sparedGroups } from './block-groups.ts';
 
 /** Before a build was seen: 100 MB a second. */
 const PRIOR_BUILD_MS_PER_BYTE = 1e-5;
 
 const LEARNING_RATE = 0.3;
 
-interface Building extends BlockGroup {
+/** Blocks that share a session. */
+interface Building extends Span {
   readonly done: Promise<void>;
 }
 
@@ -26,6 +27,8 @@ export class DeviceBlocks {
   /** Of the runner that they were loaded on: another runner has none of them. */
   #runner: DeviceRunner | undefined;
   #groups: Building[] = [];
+  /** Bytes of spans, by their ends: every look at the plans asks for hundreds of them. */
+  readonly #sizes = new Map<string, number>();
   /** Bytes that each file lacks here, as of the last refresh. */
   #missing: ReadonlyMap<string, number> = new Map();
 
@@ -109,21 +112,23 @@ export class DeviceBlocks {
     return this.#filesOf(span).reduce((sum, file) => sum + (this.#missing.get(file) ?? 0), 0);
   }
 
-  files(block: number): string[] {
-    return [...this.#filesOf({ from: block, to: block + 1 })];
+  #filesOf(span: Span): readonly string[] {
+    return [graphFile(stageAt(this.#manifest, this.#segment(span).stage), 'step'), ...this.#shardsOf(span)];
   }
 
-  /** The step graph and the shards of a span; blocks may share shards. */
-  #filesOf({ from, to }: Span): readonly string[] {
-    const blocks = this.#manifest.blocks.slice(from, to);
-    const graphs = blocks.map(({ stage }) => graphFile(stageAt(this.#manifest, stage), 'step'));
-    return [...new Set([...graphs, ...blocks.flatMap(({ shards }) => shards)])];
+  /** Each once: blocks may share shards. */
+  #shardsOf({ from, to }: Span): readonly string[] {
+    return [...new Set(this.#manifest.blocks.slice(from, to).flatMap(({ shards }) => shards))];
   }
 
-  /** Of the weights: what blocks share is there once. */
-  #bytes({ from, to }: Span): number {
-    const shards = new Set(this.#manifest.blocks.slice(from, to).flatMap((block) => block.shards));
-    return [...shards].reduce((sum, shard) => sum + (this.#manifest.files[shard]?.bytes ?? 0), 0);
+  #bytes(span: Span): number {
+    const key = `${span.from}-${span.to}`;
+    const known = this.#sizes.get(key);
+    if (known !== undefined) return known;
+    const { files } = this.#manifest;
+    const bytes = this.#shardsOf(span).reduce((sum, shard) => sum + (files[shard]?.bytes ?? 0), 0);
+    this.#sizes.set(key, bytes);
+    return bytes;
   }
 
   /** Text packages have one stage. */

@@ -43,7 +43,7 @@ export interface TextPlaces {
   openLane(place: PlaceName, signal?: AbortSignal): Promise<Lane>;
   /** Weights and sessions that a leg needs; resolves when it can run. */
   ready(leg: Leg, signal?: AbortSignal): Promise<void>;
-  /** What plans rest on, brought up to date. Called while nothing runs. */
+  /** What plans rest on, brought up to date. */
   refresh(): Promise<void>;
   link(): Situation['link'];
   hasEndpoint(): boolean;

@@ -42,7 +42,7 @@ export interface PreparedMove {
   readonly lanes: LaneSet;
   /** How the state came over, for the record. */
   readonly how: readonly string[];
-  /** Goes on catching up while the old route is being halted; ends when the signal fires. */
+  /** Goes on catching up while the old route is being halted. Throws what lanes throw, and `aborted`. */
   follow(until: AbortSignal): Promise<void>;
   /** What could not be done while the old route ran. To be called when it has halted. */
   finish(): Promise<void>;
@@ -136,9 +136,7 @@ async function catchUp(request: MoveRequest, works: readonly Work[]): Promise<vo
   let lag = Infinity;
   let fruitless = 0;
   while (works.length > 0 && fruitless < FRUITLESS_ROUNDS) {
-    const upTo = tokens.length - 1;
-    for (const work of works) await advance(work, tokens, upTo, signal);
-    const behind = tokens.length - 1 - upTo;
+    const behind = await advanceAll(works, tokens, signal);
     if (behind <= CLOSE_ENOUGH_ROWS) return;
     if (behind >= lag) fruitless += 1;
     lag = behind;
@@ -147,10 +145,18 @@ async function catchUp(request: MoveRequest, works: readonly Work[]): Promise<vo
 
 /** Waits for tokens by the lanes' own calls alone: with nothing to catch up with it is done. */
 async function follow(works: readonly Work[], tokens: readonly number[], until: AbortSignal): Promise<void> {
-  for (let upTo = -1; !until.aborted && upTo < tokens.length - 1; ) {
-    upTo = tokens.length - 1;
-    for (const work of works) if (!until.aborted) await advance(work, tokens, upTo);
-  }
+  for (let behind = Infinity; behind > 0 && !until.aborted; ) behind = await advanceAll(works, tokens, until);
+}
+
+/** Brings all up to the text as it is now; how many tokens came meanwhile. */
+async function advanceAll(
+  works: readonly Work[],
+  tokens: readonly number[],
+  signal: AbortSignal,
+): Promise<number> {
+  const upTo = tokens.length - 1;
+  for (const work of works) await advance(work, tokens, upTo, signal);
+  return tokens.length - 1 - upTo;
 }
 
 async function advance(

@@ -59,8 +59,12 @@ export class SessionPlaces implements TextPlaces {
   async refresh(): Promise<void> {
     const { device, link } = this.#shared;
     if (link !== undefined && link.state !== 'up') await meetEndpoint(this.#shared);
-    await this.#blocks.tidy();
     await device.use((runner) => this.#blocks.refresh(runner));
+  }
+
+  /** Frees what moves have left behind on the device. To be called while nothing runs there. */
+  tidy(): Promise<void> {
+    return this.#blocks.tidy();
   }
 
   /** Weights came, or the endpoint did: whoever waits may look again. */

@@ -27,7 +27,9 @@ export class TextSide {
     });
   }
 
-  run(options: RunTextOptions): Promise<RunTextResult> {
+  async run(options: RunTextOptions): Promise<RunTextResult> {
+    // Texts run one after another, but a calibration may run beside their start.
+    if (!this.#isCalibrating) await this.#places.tidy();
     const { parts, options: session, emit } = this.#shared;
     return runText(
       {

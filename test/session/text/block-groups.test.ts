@@ -1,14 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Segment, Span } from '../../../src/core/span.ts';
+import { isWithin, type Segment, type Span } from '../../../src/core/span.ts';
 import { coverSegment } from '../../../src/runtime/lane-cover.ts';
 import type { DeviceRunner } from '../../../src/runtime/runner.ts';
-import {
-  GROUP_BYTES,
-  isWithin,
-  lackingGroups,
-  sparedGroups,
-} from '../../../src/session/text/block-groups.ts';
+import { GROUP_BYTES, lackingGroups, sparedGroups } from '../../../src/session/text/block-groups.ts';
 import { DeviceBlocks } from '../../../src/session/text/device-blocks.ts';
 import { textManifest } from './fake-places.ts';
 
