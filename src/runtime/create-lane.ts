@@ -1,7 +1,8 @@
 /** A lane over a span runner in the same place; see `lane.ts` for the contract. */
 import type { Segment, Span } from '../core/span.ts';
 import type { TensorMap } from '../core/tensor.ts';
-import { type ErrorCode, IsthmusError, isIsthmusError, throwIfAborted } from '../errors.ts';
+import { IsthmusError, isIsthmusError, throwIfAborted } from '../errors.ts';
+import { ignoreGone } from './ignore-gone.ts';
 import { InTurn } from './in-turn.ts';
 import type { ForwardRequest, ForwardResult, Lane, LoopRequest, LoopResult } from './lane.ts';
 import {
@@ -19,8 +20,6 @@ import { stateRows } from './lane-rows.ts';
 import { type Ran, RowRunner, type RowRunnerOptions } from './lane-run.ts';
 import type { StateId } from './runner.ts';
 import { pickToken } from './sample.ts';
-
-const GONE: readonly ErrorCode[] = ['worker-lost', 'closed'];
 
 type Signal = { readonly signal?: AbortSignal };
 
@@ -173,10 +172,7 @@ class RunnerLane implements LocalLane {
       this.#state = undefined;
       this.#filled.set(this.#place.stage, 0);
       if (state === undefined) return;
-      await this.#options.runner.closeState(state).catch((error: unknown) => {
-        // With the runner gone, so is the state.
-        if (!isIsthmusError(error) || !GONE.includes(error.code)) throw error;
-      });
+      await this.#options.runner.closeState(state).catch(ignoreGone);
     });
   }
 

@@ -7,6 +7,7 @@ import type { Clock } from '../../core/clock.ts';
 import { isWithin, type Segment, type Span } from '../../core/span.ts';
 import type { Manifest } from '../../package/manifest.ts';
 import { graphFile, stageAt } from '../../package/segments.ts';
+import { ignoreGone } from '../../runtime/ignore-gone.ts';
 import type { DeviceRunner, LoadOptions } from '../../runtime/runner.ts';
 import { lackingGroups, sparedGroups } from './block-groups.ts';
 
@@ -60,7 +61,7 @@ export class DeviceBlocks {
     if (runner === undefined) return;
     for (const spared of sparedGroups(groups)) {
       groups.splice(groups.indexOf(spared), 1);
-      await runner.unload(this.#segment(spared));
+      await runner.unload(this.#segment(spared)).catch(ignoreGone);
     }
   }
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isWithin, type Segment, type Span } from '../../../src/core/span.ts';
+import { IsthmusError } from '../../../src/errors.ts';
 import { coverSegment } from '../../../src/runtime/lane-cover.ts';
 import type { DeviceRunner } from '../../../src/runtime/runner.ts';
 import { GROUP_BYTES, lackingGroups, sparedGroups } from '../../../src/session/text/block-groups.ts';
@@ -107,6 +108,19 @@ describe('blocks on a runner', () => {
     expect(calls.slice(3)).toEqual(['load 2-3', 'unload 0-3']);
     await built.load(runner, { from: 0, to: 3 });
     expect(calls).toHaveLength(5);
+  });
+
+  it('need not be let go of in a worker that is gone', async () => {
+    const { runner } = runnerOf();
+    const lost = async (): Promise<void> => {
+      throw new IsthmusError('worker-lost', 'it crashed');
+    };
+    const built = blocks();
+    const dead = { ...runner, unload: lost };
+    await built.load(dead, { from: 0, to: 2 });
+    await built.load(dead, { from: 0, to: 1 });
+    await built.load(dead, { from: 1, to: 2 });
+    await expect(built.tidy()).resolves.toBeUndefined();
   });
 
   it('count what they share once, missing or to be built', async () => {
