@@ -121,6 +121,32 @@ describe.skipIf(whyNot !== undefined)(
       expect(result.text).toBe(local.result.text.slice(0, local.result.text.indexOf(stop)));
     });
 
+    it('refuses prompts that are empty or beyond the context, and answers two that come at once', async () => {
+      const told = await page.evaluate(async (maxTokens) => {
+        type Answer = AsyncIterable<string> & { readonly result: Promise<{ readonly tokens: number[] }> };
+        type Session = { generate(prompt: string, options: Record<string, unknown>): Answer };
+        const { text } = globalThis as typeof globalThis & { text?: Session };
+        if (text === undefined) throw new Error('no session is open');
+        const options = { plan: 'local', temperature: 0, maxTokens };
+        const tokensOf = async (prompt: string): Promise<readonly number[]> => {
+          const answer = text.generate(prompt, options);
+          for await (const _ of answer);
+          return (await answer.result).tokens;
+        };
+        const codeOf = async (prompt: string): Promise<unknown> =>
+          tokensOf(prompt).then(
+            () => 'answered',
+            (error: { code?: unknown }) => error.code,
+          );
+        const codes = [await codeOf(''), await codeOf('word '.repeat(20_000))];
+        const alone = [await tokensOf('The sea is'), await tokensOf('A ship has')];
+        return { codes, alone, both: await Promise.all([tokensOf('The sea is'), tokensOf('A ship has')]) };
+      }, 8);
+      expect(told.codes).toEqual(['bad-input', 'input-too-long']);
+      expect(told.alone[0]).toHaveLength(8);
+      expect(told.both).toEqual(told.alone);
+    });
+
     it('goes on when the endpoint is killed in mid-answer', async () => {
       const { result } = await ask(page, { plan: 'remote', maxTokens: TOKENS }, { killAt: 6 });
       const plans = result.usage.plans.map(({ plan }) => plan);
