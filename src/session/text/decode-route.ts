@@ -55,6 +55,8 @@ async function loopInOnePlace(request: DecodeRequest, run: RouteRun): Promise<De
   const position = Math.min(lane.filled(leg.span), tokens.length - 1);
   const began = run.now();
   let firstMs: number | undefined;
+  let lastMs = 0;
+  let made = 0;
   const known = tokens.length;
   const { reason } = await lane.loop(
     {
@@ -68,15 +70,16 @@ async function loopInOnePlace(request: DecodeRequest, run: RouteRun): Promise<De
     {
       signal: halt,
       onToken: (token) => {
-        firstMs ??= run.now() - began;
+        lastMs = run.now() - began;
+        firstMs ??= lastMs;
+        made += 1;
         request.take(token);
       },
     },
   );
-  const made = tokens.length - known;
   if (firstMs !== undefined) run.onLeg?.(leg, known - position, firstMs);
   if (firstMs !== undefined && made > 1) {
-    const each = (run.now() - began - firstMs) / (made - 1);
+    const each = (lastMs - firstMs) / (made - 1);
     for (let step = 1; step < made; step += 1) run.onLeg?.(leg, 1, each);
   }
   return { reason: reason === 'stopped' ? 'halted' : reason };

@@ -6,6 +6,7 @@ import type { Sampling } from '../../core/sampling.ts';
 import { type IsthmusError, isIsthmusError, throwIfAborted } from '../../errors.ts';
 import type { Manifest } from '../../package/manifest.ts';
 import type { Lane } from '../../runtime/lane.ts';
+import { Answer } from './answer.ts';
 import { betterRoute, chooseRoute, firstRoute, type Situation, stateRowBytes } from './choose-route.ts';
 import { type DecodeEnd, decodeRoute, type Proposals } from './decode-route.ts';
 import { HeldLane } from './held-lane.ts';
@@ -33,6 +34,9 @@ const USUAL_RATE = 0.3;
 
 /** Tokens after which a running answer is looked at anew: paces and links change without an event. */
 const LOOK_EVERY = 32;
+
+/** A place that is ready to take over waits no longer than so many ms for the other's next token. */
+const STALL_MS = 250;
 
 /** Times that one answer may go on elsewhere; an endless fall between two bad places helps nobody. */
 const MAX_RECOVERIES = 8;
@@ -70,6 +74,7 @@ export interface TextRequest {
   readonly proposals: Proposals;
   readonly tokensPerTrip: () => number;
   readonly now: () => number;
+  readonly pause: (ms: number) => Promise<void>;
   readonly signal?: AbortSignal;
   /** True ends the answer behind this token. */
   readonly onToken: (token: number) => boolean;
@@ -113,7 +118,7 @@ export class TextEngine {
     let { route, reason } = this.#first(request, tokens);
     let error: IsthmusError | undefined;
     const until = answerFrom + request.maxTokens;
-    const answer: Answer = { tokens, from: answerFrom, until, isOver: false };
+    const answer = new Answer(tokens, until, request.onToken);
     for (let recoveries = 0; ; ) {
       throwIfAborted(request.signal);
       request.onPeriod({
@@ -212,17 +217,24 @@ export class TextEngine {
     }
     const { tokens, from: answerFrom, until } = answer;
     const halt = new AbortController();
+    const speaker = answer.speaker();
     const take = (token: number): boolean => {
-      if (answer.isOver || tokens.length >= until) return false;
-      tokens.push(token);
-      answer.isOver = request.onToken(token);
+      const goesOn = speaker.take(token);
       if (answer.isOver) halt.abort();
-      else if ((tokens.length - answerFrom) % LOOK_EVERY === 0) this.#mover.nudge();
-      return !answer.isOver;
+      else if (goesOn && (tokens.length - answerFrom) % LOOK_EVERY === 0) this.#mover.nudge();
+      return goesOn;
     };
     const stop = (): void => halt.abort();
     request.signal?.addEventListener('abort', stop, { once: true });
     const over = new AbortController();
+    // Called before the old route has ended: what that still makes is not heard.
+    let handOver: (move: Move) => void = () => undefined;
+    const handedOver = new Promise<Move>((resolve) => {
+      handOver = (move) => {
+        speaker.silence();
+        resolve(move);
+      };
+    });
     const mover = this.#mover
       .look({
         current: route,
@@ -236,15 +248,19 @@ export class TextEngine {
       })
       .then(async (move) => {
         if (move === undefined) return move;
+        const { prepared } = move;
+        // What either fails at is left to the switch.
+        const nextToken = (): Promise<void> => Promise.race([answer.next(), request.pause(STALL_MS)]);
+        const isMet = prepared.isApart && (await prepared.meet(nextToken, over.signal).catch(() => false));
+        if (isMet && !over.signal.aborted && !answer.isOver) handOver(move);
         halt.abort();
-        // What it fails at is left to the switch.
-        await move.prepared.follow(over.signal).catch(() => undefined);
+        if (!isMet) await prepared.follow(over.signal).catch(() => undefined);
         return move;
       });
     // Its failure is looked at below; here it must not be unheard.
     mover.catch(() => undefined);
     try {
-      const end = await decodeRoute(
+      const decoded = decodeRoute(
         {
           route,
           tokens,
@@ -263,6 +279,11 @@ export class TextEngine {
           onLeg: ({ place, span }, rows, ms) => this.paces[place].learn(span, rows, ms),
         },
       );
+      const end = await Promise.race([decoded, handedOver]);
+      if ('prepared' in end) {
+        for (const { place } of route.legs) this.#lanes[place]?.leave(tokens.length, decoded);
+        return { next: await this.#switch(end) };
+      }
       if (end.reason !== 'halted' || answer.isOver || request.signal?.aborted === true) return end;
       over.abort();
       const move = await mover;
@@ -361,13 +382,4 @@ export class TextEngine {
   async #open(place: PlaceName, signal: AbortSignal | undefined): Promise<HeldLane> {
     return new HeldLane(await this.#places.openLane(place, signal), this.#places.manifest.blocks.length);
   }
-}
-
-/** The text with the answer that grows at its end. */
-interface Answer {
-  readonly tokens: number[];
-  readonly from: number;
-  /** Length that `tokens` may reach. */
-  readonly until: number;
-  isOver: boolean;
 }

@@ -19,6 +19,9 @@ const CLOSE_ENOUGH_ROWS = 2;
 /** Rounds in which the lag does not shrink after which the rest is left to the switch. */
 const FRUITLESS_ROUNDS = 3;
 
+/** Rounds after which a place that always lags a little takes the last rows together with its first step. */
+const MEETING_ROUNDS = 4;
+
 /** Predicted ms. */
 export interface MoveCosts {
   /** Running so many rows through a span. */
@@ -42,6 +45,14 @@ export interface PreparedMove {
   readonly lanes: LaneSet;
   /** How the state came over, for the record. */
   readonly how: readonly string[];
+  /** The new route can begin before the old one has ended: no lane belongs to both. */
+  readonly isApart: boolean;
+  /**
+   * For a route apart: goes on catching up, and resolves when the new route is to begin, which is when a token
+   * has just come (`nextToken`): the longest time then passes until the next is missed. False when the period
+   * ended first. Throws what lanes throw, and `aborted`.
+   */
+  meet(nextToken: () => Promise<void>, until: AbortSignal): Promise<boolean>;
   /** Goes on catching up while the old route is being halted. Throws what lanes throw, and `aborted`. */
   follow(until: AbortSignal): Promise<void>;
   /** What could not be done while the old route ran. To be called when it has halted. */
@@ -84,12 +95,19 @@ export async function prepareMove(request: MoveRequest): Promise<PreparedMove> {
   return {
     lanes,
     how: [...now, ...later].map(({ kind, span }) => `${kind} ${span.from}-${span.to}`),
+    isApart: isApart(request) && later.length === 0,
+    meet: (nextToken, until) => meet(now, request.tokens, nextToken, until),
     follow: (until) => follow(now, request.tokens, until),
     finish: async () => {
       for (const work of later) await advance(work, request.tokens, request.tokens.length - 1);
     },
     abandon,
   };
+}
+
+function isApart({ current, target }: MoveRequest): boolean {
+  const [only, ...others] = current.legs;
+  return others.length === 0 && only !== undefined && target.legs.every(({ place }) => place !== only.place);
 }
 
 /** A whole loop occupies its lane until it ends: nothing can be copied out of it meanwhile. */
@@ -141,6 +159,20 @@ async function catchUp(request: MoveRequest, works: readonly Work[]): Promise<vo
     if (behind >= lag) fruitless += 1;
     lag = behind;
   }
+}
+
+async function meet(
+  works: readonly Work[],
+  tokens: readonly number[],
+  nextToken: () => Promise<void>,
+  until: AbortSignal,
+): Promise<boolean> {
+  let behind = Infinity;
+  for (let round = 0; behind > 0 && round < MEETING_ROUNDS; round += 1) {
+    behind = await advanceAll(works, tokens, until);
+  }
+  if (!until.aborted) await nextToken();
+  return !until.aborted;
 }
 
 /** Waits for tokens by the lanes' own calls alone: with nothing to catch up with it is done. */

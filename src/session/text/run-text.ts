@@ -1,5 +1,6 @@
 /** One answer of a session: the engine, what is proposed ahead, and what is told of it. */
 import type { Clock } from '../../core/clock.ts';
+import { delay } from '../waiting.ts';
 import type { TextEngine, TextOutcome } from './engine.ts';
 import type { Proposer } from './proposals.ts';
 import type { TextTraffic } from './session-places.ts';
@@ -35,6 +36,7 @@ export async function runText(parts: RunTextParts, options: RunTextOptions): Pro
     proposals: proposer,
     tokensPerTrip: () => proposer.tokensPerTrip(),
     now: () => clock.now(),
+    pause: delay,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
     onToken: (token) => {
       lastMs = clock.now();

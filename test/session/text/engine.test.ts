@@ -30,6 +30,7 @@ function request(more: Partial<TextRequest> = {}): TextRequest {
     proposals: none,
     tokensPerTrip: () => 1,
     now: () => 0,
+    pause: () => new Promise((resolve) => setTimeout(resolve)),
     onToken: () => false,
     onPeriod: () => undefined,
     ...more,

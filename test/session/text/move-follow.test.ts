@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { GREEDY } from '../../../src/core/sampling.ts';
 import type { Lane } from '../../../src/runtime/lane.ts';
 import { HeldLane } from '../../../src/session/text/held-lane.ts';
 import { prepareMove } from '../../../src/session/text/move.ts';
 import { routeOf } from '../../../src/session/text/route.ts';
 
 const BLOCKS = 3;
+const ALL = { from: 0, to: BLOCKS };
 
 describe('a move that is prepared', () => {
   it('goes on catching up while the old route is halted, and stops when that has ended', async () => {
@@ -37,5 +39,105 @@ describe('a move that is prepared', () => {
     expect(upTo).toEqual([4, 5, 6]);
     await move.follow(ended.signal);
     expect(upTo).toEqual([4, 5, 6]);
+  });
+
+  it('meets the old route at a token that has just come, and lags no further than it must', async () => {
+    const tokens = [1, 2, 3];
+    const over = new AbortController();
+    let made = 0;
+    const device = {
+      forward: async () => {
+        made += 1;
+        // A token comes during the first of its calls only.
+        if (made === 2) tokens.push(9);
+        return { tokens: [], tensors: {}, ms: 0 };
+      },
+      close: async () => undefined,
+    } as unknown as Lane;
+    const held = new HeldLane(device, BLOCKS);
+    const move = await prepareMove({
+      current: routeOf('remote', BLOCKS),
+      target: routeOf('local', BLOCKS),
+      lanes: {},
+      tokens,
+      costs: { recompute: () => 1, transfer: () => Number.POSITIVE_INFINITY },
+      openLane: async () => held,
+      signal: over.signal,
+    });
+    expect(move.isApart).toBe(true);
+    tokens.push(4);
+    let filledWhenAsked = 0;
+    const met = await move.meet(async () => {
+      filledWhenAsked = held.filled(ALL);
+      tokens.push(5);
+    }, over.signal);
+    expect(met).toBe(true);
+    expect(filledWhenAsked).toBe(4);
+    over.abort();
+    expect(await move.meet(async () => undefined, over.signal).catch(() => false)).toBe(false);
+  });
+
+  it('is not apart where both routes use one place', async () => {
+    const lane = new HeldLane(
+      {
+        forward: async () => ({ tokens: [], tensors: {}, ms: 0 }),
+        close: async () => undefined,
+      } as unknown as Lane,
+      BLOCKS,
+    );
+    const move = await prepareMove({
+      current: routeOf('remote', BLOCKS),
+      target: routeOf({ cut: 1 }, BLOCKS),
+      lanes: { endpoint: lane },
+      tokens: [1, 2],
+      costs: { recompute: () => 1, transfer: () => Number.POSITIVE_INFINITY },
+      openLane: async () => lane,
+      signal: new AbortController().signal,
+    });
+    expect(move.isApart).toBe(false);
+  });
+});
+
+describe('a lane whose loop was left to its end', () => {
+  it('counts what was the text by then, and lets nobody in before the loop has ended', async () => {
+    let end: () => void = () => undefined;
+    const calls: string[] = [];
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const lane = new HeldLane(
+      {
+        loop: async () => {
+          await ended;
+          calls.push('loop ended');
+          return { tokens: [7, 7, 7, 7], reason: 'stopped', ms: 0 };
+        },
+        forward: async () => {
+          calls.push('forward');
+          return { tokens: [], tensors: {}, ms: 0 };
+        },
+      } as unknown as Lane,
+      BLOCKS,
+    );
+    const loop = lane.loop(
+      { position: 0, tokens: [1, 2, 3], sampling: GREEDY, answer: [], endTokens: [], maxTokens: 9 },
+      { onToken: () => undefined },
+    );
+    lane.leave(5, loop);
+    lane.rewind(4);
+    const forward = lane.forward({
+      span: ALL,
+      position: 4,
+      input: { kind: 'tokens', tokens: [8, 8] },
+      want: { kind: 'nothing' },
+    });
+    await Promise.resolve();
+    expect(calls).toEqual([]);
+    end();
+    await loop;
+    expect(lane.filled(ALL)).toBe(4);
+    await forward;
+    expect(calls).toEqual(['loop ended', 'forward']);
+    expect(lane.filled(ALL)).toBe(6);
   });
 });

@@ -68,6 +68,7 @@ function request(more: Partial<TextRequest> = {}): TextRequest {
     },
     tokensPerTrip: () => 1,
     now: () => 0,
+    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     onToken: () => false,
     onPeriod: () => undefined,
     ...more,
