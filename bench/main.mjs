@@ -7,6 +7,7 @@ import { openTextWorld } from './setup/text-world.mjs';
 import { openWorld } from './setup/world.mjs';
 import { measureCold } from './suites/cold.mjs';
 import { measureEndpoint } from './suites/endpoint.mjs';
+import { measureFirst } from './suites/first.mjs';
 import { measureLink } from './suites/link.mjs';
 import { measureLocal } from './suites/local.mjs';
 import { measurePlans } from './suites/plans.mjs';
@@ -15,7 +16,7 @@ import { measureWire } from './suites/wire.mjs';
 
 const MODEL = 'moonshine-tiny-q8';
 const SPEECH_SUITES = { local: measureLocal, wire: measureWire, plans: measurePlans };
-const TEXT_SUITES = { text: measureText };
+const TEXT_SUITES = { text: measureText, first: measureFirst };
 const SUITES = { ...SPEECH_SUITES, ...TEXT_SUITES };
 /** Suites with a model and a link of their own; run only when named. */
 const APART = { cold: measureCold, endpoint: measureEndpoint, link: measureLink };
@@ -32,9 +33,10 @@ const HELP = `Measures the library in Chromium: npm run bench [-- OPTIONS]
                  plans   predicted and measured time of every plan, and the cold calibration
                  text    a language model on the device beside wllama and transformers.js
                  cold    a first visit over a slow link: first token, take-over, the endpoint's end
+                 first   the first token of a first visit, beside wllama and transformers.js over the same link
                  endpoint  its decoding beside onnxruntime-node on the unsplit graph
                  link    a language model over 80 ms: proposals under a cut, second turns
-                 (default: all but 'text', which takes a quarter of an hour, and the three after it)
+                 (default: all but 'text', which takes a quarter of an hour, and those after it)
   --runs N       counted runs of each side in 'local' (default ${DEFAULT_RUNS})
   --rounds N     counted rounds of 'text', 'link' and 'endpoint' (default ${DEFAULT_ROUNDS})
   --json FILE    also write every figure to FILE

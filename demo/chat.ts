@@ -81,7 +81,7 @@ async function ask(text: string): Promise<void> {
   try {
     const stream = session.generate(messages, {
       plan: plan(),
-      mode: element('frugal', HTMLInputElement).checked ? 'prefer-device' : 'fastest',
+      mode: element('frugal', HTMLInputElement).checked ? 'prefer-device' : 'auto',
       signal: controller.signal,
       onMove: (period) => {
         answer.moved(period);

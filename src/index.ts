@@ -8,6 +8,9 @@ export type { Codec } from './core/span.ts';
 export type { DType, Tensor, TensorMap } from './core/tensor.ts';
 export { ERROR_CODES, type ErrorCode, IsthmusError, isIsthmusError } from './errors.ts';
 export type { Block, Crossing, CrossingTensor, Cut, Manifest } from './package/manifest.ts';
+export type { DeviceClass, EnergyRates, LinkKind } from './planner/energy.ts';
+export { energyRates } from './planner/energy.ts';
+export type { GoalOptions, Objective, ObjectiveWeights, PlanMode } from './planner/objective.ts';
 export type {
   EndpointState,
   LinkEstimate,
@@ -23,7 +26,6 @@ export type {
   PlanPeriod,
   RunTextOptions,
   RunTextResult,
-  TextMode,
   TextPlan,
   TextResult,
   TextStream,

@@ -21,6 +21,8 @@ const NAME = 'smollm2-135m-instruct';
  * @property {string} name of the model
  * @property {string} source where the prompts come from
  * @property {object} files what `TextOpen` of the page wants to know, but for threads and context
+ * @property {string} folder of the package
+ * @property {string} url where the endpoint serves all of it
  * @property {(length: number) => import('./text-prompts.mjs').Prompt} nextPrompt
  * @property {() => Promise<{ page: import('playwright-core').Page, pid: number }>} openPage in a context and a
  *   process of its own: nothing is shared
@@ -43,6 +45,8 @@ export async function openTextWorld(log) {
   return {
     name: NAME,
     source: BOOK,
+    folder,
+    url: endpoint.url,
     files: { ...TEXT_FILES, modelName: NAME, packageUrl: `packages/${NAME}/` },
     nextPrompt: await openPrompts(folder),
     openPage: async () => {

@@ -92,7 +92,7 @@ export async function measureCold({ log }) {
     const warm = [];
     for (const seed of [2, 3]) {
       log('cold: a later visit');
-      const asked = { prompt: promptOf(seed), maxTokens: WARM_TOKENS, plan: 'remote', mode: 'fastest' };
+      const asked = { prompt: promptOf(seed), maxTokens: WARM_TOKENS, plan: 'remote', mode: 'auto' };
       const from = relay.bytes().down;
       warm.push({ ...(await visit(asked)), bytesDown: relay.bytes().down - from });
     }
@@ -129,7 +129,7 @@ async function season(endpoint, tokens) {
       prompt: tokens,
       maxTokens: WARM_TOKENS,
       plan: 'remote',
-      mode: 'fastest',
+      mode: 'auto',
       prefetch: false,
       limitMs: LIMIT_MS,
     });

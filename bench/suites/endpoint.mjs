@@ -46,7 +46,7 @@ export async function measureEndpoint({ log, options }) {
           prompt,
           maxTokens: NEW_TOKENS,
           plan: 'remote',
-          mode: 'fastest',
+          mode: 'auto',
           prefetch: false,
           limitMs: LIMIT_MS,
         });

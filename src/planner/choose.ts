@@ -1,7 +1,10 @@
-/** Prices every plan, leaves out those that a limit rules out and takes the soonest. Pure. */
+/** Prices every plan, leaves out those that a limit rules out and takes the one that the goal scores best. Pure. */
 import { IsthmusError } from '../errors.ts';
+import type { Manifest } from '../package/manifest.ts';
 import { type CostModel, costModel, type PlanningInput, predict } from './cost.ts';
+import { joulesOf } from './energy.ts';
 import { enumeratePlans, leavingTensors, type PlanOptions } from './enumerate.ts';
+import { type Goal, goalOf, isBearable, limitOf, scoreOf } from './objective.ts';
 import { explainChoice } from './reason.ts';
 import type { EndpointState, PlanShape, PricedPlan } from './types.ts';
 
@@ -13,6 +16,8 @@ export interface ChooseInput extends PlanningInput, Omit<PlanOptions, 'hasEndpoi
   readonly endpointState: EndpointState;
   /** False when missing weights cannot be fetched now. */
   readonly weightsReachable: boolean;
+  /** Default: the least time, without limits. */
+  readonly goal?: Goal;
   /** Further limits, e.g. plans that failed already in this request. */
   readonly limits?: readonly PlanLimit[];
 }
@@ -27,8 +32,10 @@ export interface Choice {
 export const ENDPOINT_DOWN = 'the endpoint cannot be reached';
 export const WEIGHTS_MISSING = 'weights are missing and cannot be fetched';
 
+const DEFAULT_GOAL = goalOf();
+
 /**
- * The plan with the smallest predicted total, then the soonest first token, then in the order of
+ * The plan that the goal scores best (or its mode prefers), then the soonest first token, then in the order of
  * enumeration. Throws `weights-missing` when nothing can run because endpoint and weights are out of
  * reach, and `no-plan` with `details.rejected` (`{planId: limit}`) when other limits rule out all.
  */
@@ -47,13 +54,15 @@ export function pricePlans(input: ChooseInput): {
   const model = costModel(input);
   const shapes = enumeratePlans(input.manifest, { ...input, hasEndpoint: input.endpoint !== undefined });
   const limits = [...ownLimits(input), ...(input.limits ?? [])];
-  const plans = shapes.map((shape) => withLimits(price(shape, model), limits));
-  return { plans: plans.sort(byPreference), model };
+  const goal = input.goal ?? DEFAULT_GOAL;
+  const plans = shapes.map((shape) => withLimits(price(shape, model, goal), limits));
+  return { plans: preferred(plans.sort(byScore), goal), model };
 }
 
-function price(shape: PlanShape, model: CostModel): PricedPlan {
+function price(shape: PlanShape, model: CostModel, goal: Goal): PricedPlan {
   const { device, endpoint, manifest } = model.input;
   // The device's provider, unless nothing runs there.
+  const prediction = predict(shape, model);
   const provider = shape.kind === 'remote' ? (endpoint?.side.provider ?? device.provider) : device.provider;
   return {
     id: shape.id,
@@ -61,13 +70,29 @@ function price(shape: PlanShape, model: CostModel): PricedPlan {
     cut: shape.cut,
     codec: shape.codec,
     provider,
-    prediction: predict(shape, model),
+    prediction,
+    score: scoreOf(prediction, goal),
+    joules: joulesOf(prediction, goal.energy),
     leaves: leavingTensors(manifest, shape.cut),
   };
 }
 
-function ownLimits({ endpointState, weightsReachable }: ChooseInput): readonly PlanLimit[] {
+function ownLimits(input: ChooseInput): readonly PlanLimit[] {
+  const { endpointState, weightsReachable, manifest, goal = DEFAULT_GOAL } = input;
+  const weights = weightsUpTo(manifest);
   return [
+    ({ kind, cut, prediction: { bytesUp } }) =>
+      limitOf(
+        {
+          usesDevice: cut > 0,
+          usesEndpoint: kind !== 'local',
+          // Tokens and outputs come from where the last block runs.
+          showsContent: kind !== 'local',
+          bytesUp,
+          weightBytes: weights[cut] ?? 0,
+        },
+        goal,
+      ),
     (plan) => (plan.kind !== 'local' && endpointState === 'down' ? ENDPOINT_DOWN : undefined),
     (plan) => (plan.prediction.weightBytes > 0 && !weightsReachable ? WEIGHTS_MISSING : undefined),
   ];
@@ -81,10 +106,31 @@ function withLimits(plan: PricedPlan, limits: readonly PlanLimit[]): PricedPlan 
   return plan;
 }
 
+/** Weights of blocks `0..k-1`, for each `k`. Blocks that share a shard are counted as the manifest counts them. */
+function weightsUpTo({ blocks }: Manifest): readonly number[] {
+  const sums = [0];
+  for (const { weightBytes } of blocks) sums.push((sums.at(-1) ?? 0) + weightBytes);
+  return sums;
+}
+
+/** The plan that the mode prefers before all others, where it can begin now and is bearable. */
+function preferred(plans: PricedPlan[], goal: Goal): readonly PricedPlan[] {
+  const kind = goal.mode === 'prefer-device' ? 'local' : goal.mode === 'prefer-cloud' ? 'remote' : undefined;
+  const [best] = plans;
+  if (kind === undefined || best === undefined) return plans;
+  const wanted = plans.find(
+    (plan) => plan.kind === kind && plan.rejected === undefined && plan.prediction.weightBytes === 0,
+  );
+  if (wanted === undefined || !isBearable(wanted.prediction.totalMs, best.prediction.totalMs, goal))
+    return plans;
+  return [wanted, ...plans.filter((plan) => plan !== wanted)];
+}
+
 /** The sort is stable, so equal plans stay in the order of enumeration. */
-function byPreference(a: PricedPlan, b: PricedPlan): number {
+function byScore(a: PricedPlan, b: PricedPlan): number {
   return (
     Number(a.rejected !== undefined) - Number(b.rejected !== undefined) ||
+    a.score - b.score ||
     a.prediction.totalMs - b.prediction.totalMs ||
     a.prediction.ttftMs - b.prediction.ttftMs
   );

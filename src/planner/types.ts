@@ -34,6 +34,10 @@ export interface Prediction {
 export interface PricedPlan extends PlanShape {
   readonly provider: ExecutionProvider;
   readonly prediction: Prediction;
+  /** What the objective makes of the prediction, in ms of waiting; the least is taken. */
+  readonly score: number;
+  /** From the user's battery; an estimate (see `EnergyRates`). */
+  readonly joules: number;
   /** Names of the tensors that leave the device, by what they are. */
   readonly leaves: readonly string[];
   /** Why the plan may not run, when a limit rules it out. */

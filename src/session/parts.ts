@@ -2,6 +2,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { Codec } from '../core/span.ts';
 import type { Manifest } from '../package/manifest.ts';
+import type { GoalOptions } from '../planner/objective.ts';
 import type { DeviceRunner, ExecutionProvider } from '../runtime/runner.ts';
 import type { JsonStore } from '../storage/json-store.ts';
 import type { Connect } from '../transport/transport.ts';
@@ -29,7 +30,7 @@ export interface SessionParts {
   readonly agent: string;
 }
 
-export interface OpenOptions {
+export interface OpenOptions extends GoalOptions {
   readonly plan?: PlanChoice;
   readonly codecs?: readonly Codec[];
   readonly fallback?: boolean;

@@ -4,6 +4,7 @@ import type { TensorMap } from '../core/tensor.ts';
 import type { Manifest } from '../package/manifest.ts';
 import { stageAt } from '../package/segments.ts';
 import type { ChooseInput, PlanLimit } from '../planner/choose.ts';
+import { type Goal, type GoalOptions, goalOf } from '../planner/objective.ts';
 import type { EndpointState, Workload } from '../planner/types.ts';
 import type { Knowledge } from './knowledge.ts';
 import type { Shared } from './parts.ts';
@@ -20,6 +21,7 @@ export function planningInput(
   workload: Workload,
   choice: PlanChoice,
   limits: readonly PlanLimit[] = [],
+  goal: Goal = goalFor(shared),
 ): ChooseInput {
   // Who asks for `local` first has the fetch itself find out whether the weights can be had.
   const isUntried = choice === 'local' && limits.length === 0;
@@ -39,7 +41,21 @@ export function planningInput(
     endpointState: state,
     weightsReachable: link === undefined || parts.weightsElsewhere || state !== 'down' || isUntried,
     limits,
+    goal,
   };
+}
+
+const GOAL_FIELDS = ['objective', 'mode', 'deadlineMs', 'maxBytesUp', 'maxWeightBytes', 'energy'] as const;
+
+/** What a request asks for, and else what its session does. Throws `bad-option`. */
+export function goalFor({ options }: Pick<Shared, 'options'>, request: GoalOptions = {}): Goal {
+  return goalOf({ ...goalFields(options), ...goalFields(request) });
+}
+
+/** The part of some options that makes a goal. */
+export function goalFields(options: GoalOptions): GoalOptions {
+  const said = GOAL_FIELDS.filter((name) => options[name] !== undefined);
+  return Object.fromEntries(said.map((name) => [name, options[name]]));
 }
 
 export function endpointState({ link }: Shared): EndpointState {

@@ -1,13 +1,14 @@
 /** One request: planned, run, and gone on with elsewhere until one plan succeeds or none is left. */
 import { IsthmusError, throwIfAborted, toIsthmusError } from '../errors.ts';
 import { choosePlan, type PlanLimit } from '../planner/choose.ts';
+import type { Goal } from '../planner/objective.ts';
 import type { PricedPlan, Workload } from '../planner/types.ts';
 import type { DeviceRunner } from '../runtime/runner.ts';
 import { type Executed, executePlan } from './execute.ts';
 import { type Abandoned, choiceName, failure, nextChoice, notAgain } from './fallback.ts';
 import { meetEndpoint } from './meet-endpoint.ts';
 import type { Shared } from './parts.ts';
-import { hasLoop, planningInput, workloadOf } from './planning.ts';
+import { goalFor, hasLoop, planningInput, workloadOf } from './planning.ts';
 import { reportOf } from './report.ts';
 import type { PlanChoice, RunOptions, RunOutcome } from './types.ts';
 import { delay, inBackground, orAborted } from './waiting.ts';
@@ -30,6 +31,7 @@ class Request {
   readonly #options: RunOptions;
   readonly #maxTokens: number;
   readonly #workload: Workload;
+  readonly #goal: Goal;
   readonly #tokens: number[] = [];
   readonly #abandoned: Abandoned[number][] = [];
   readonly #limits: PlanLimit[] = [];
@@ -41,6 +43,7 @@ class Request {
   constructor(shared: Shared, options: RunOptions) {
     const { manifest, clock } = shared.parts;
     this.#shared = shared;
+    this.#goal = goalFor(shared, options);
     this.#options = options;
     this.#started = clock.now();
     const bound = options.maxTokens ?? manifest.generation?.maxTokens ?? DEFAULT_MAX_TOKENS;
@@ -80,7 +83,9 @@ class Request {
 
   #choose(choice: PlanChoice): { readonly chosen: PricedPlan; readonly reason: string } {
     const { emit } = this.#shared;
-    const { chosen, reason } = choosePlan(planningInput(this.#shared, this.#workload, choice, this.#limits));
+    const { chosen, reason } = choosePlan(
+      planningInput(this.#shared, this.#workload, choice, this.#limits, this.#goal),
+    );
     emit({ type: 'plan', plan: chosen, reason });
     const last = this.#abandoned.at(-1);
     if (last !== undefined) emit({ type: 'fallback', from: last.plan, to: chosen.id, error: last.error });

@@ -3,6 +3,7 @@ import type { Codec } from '../core/span.ts';
 import type { TensorMap } from '../core/tensor.ts';
 import type { IsthmusError } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
+import type { GoalOptions } from '../planner/objective.ts';
 import type { EndpointState, LinkEstimate, PricedPlan, Workload } from '../planner/types.ts';
 import type { ExecutionProvider } from '../runtime/runner.ts';
 import type { PlanPeriod, RunTextOptions, RunTextResult, TextPlan } from './text/types.ts';
@@ -10,7 +11,8 @@ import type { PlanPeriod, RunTextOptions, RunTextResult, TextPlan } from './text
 /** `auto` lets the planner choose; the others force it. `cut` counts blocks on the device. */
 export type PlanChoice = 'auto' | 'local' | 'remote' | { readonly cut: number; readonly codec?: Codec };
 
-export interface SessionOptions {
+/** What plans are to be good at, and what they may not do, is said by `GoalOptions`; a request may override each. */
+export interface SessionOptions extends GoalOptions {
   /**
    * Base URL of the endpoint. Default: the origin that serves the package. `null` means there is
    * none and everything runs here.
@@ -95,7 +97,7 @@ export interface RequestReport {
 }
 
 /** One request in the model's own terms; tasks are built on it. */
-export interface RunOptions {
+export interface RunOptions extends GoalOptions {
   /** Inputs of the first stage, by name. */
   readonly inputs: TensorMap;
   /** At most this many tokens; default: the package's bound. */
@@ -153,7 +155,7 @@ export interface Explanation {
   readonly workload: Workload;
 }
 
-export interface TranscribeOptions {
+export interface TranscribeOptions extends GoalOptions {
   /** Hz of `audio`; default: the model's. Other rates are resampled. */
   readonly sampleRate?: number;
   readonly plan?: PlanChoice;

@@ -2,6 +2,7 @@
 import { float32Tensor, type TensorMap } from '../core/tensor.ts';
 import { IsthmusError, throwIfAborted } from '../errors.ts';
 import type { AudioInput, Manifest, OnceStage } from '../package/manifest.ts';
+import { goalFields } from '../session/planning.ts';
 import type { RequestReport, Session, TranscribeOptions, Transcript } from '../session/types.ts';
 import { resampleInPieces } from './audio/resample.ts';
 import { splitAtQuiet } from './audio/split-quiet.ts';
@@ -56,6 +57,7 @@ export async function transcribe(
         say();
       },
       ...(options.plan === undefined ? {} : { plan: options.plan }),
+      ...goalFields(options),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     tokens.push(...mine);

@@ -1,5 +1,5 @@
 /** A visit as the bench asks for it: opens a session, asks at once, and stamps all that happens by the page's clock. */
-import { createSession, type PlanPeriod, type Session, type TextMode, type TextPlan } from 'isthmus';
+import { createSession, type PlanMode, type PlanPeriod, type Session, type TextPlan } from 'isthmus';
 
 export interface VisitOptions {
   readonly packageUrl: string;
@@ -7,7 +7,7 @@ export interface VisitOptions {
   readonly prompt: readonly number[];
   readonly maxTokens: number;
   readonly plan: TextPlan;
-  readonly mode: TextMode;
+  readonly mode: PlanMode;
   /** False: all weights stay where they are, as in a visit that has them already. */
   readonly prefetch?: boolean;
   /** Calls `leaveAlone` when `local` has made so many tokens, and ends so many tokens behind that. */

@@ -1,10 +1,10 @@
 /** Which route a text should take: predicted times of each, and the one to prefer; pure. */
 import { IsthmusError } from '../../errors.ts';
 import type { Manifest } from '../../package/manifest.ts';
+import { type Goal, isBearable, limitOf, type PlanUse, scoreOf } from '../../planner/objective.ts';
 import type { LinkEstimate } from '../../planner/types.ts';
 import type { Pace } from './pace.ts';
 import { type Leg, type PlaceName, type Route, routeOf, usesPlace } from './route.ts';
-import type { TextMode } from './types.ts';
 
 /** People read some 5 tokens a second, fast ones 10; a device that makes as many keeps nobody waiting. */
 export const READING_MS_PER_TOKEN = 100;
@@ -36,7 +36,7 @@ export interface Situation {
   readonly newTokens: number;
   /** Tokens that a trip is expected to confirm under a route with a cut, 1 without drafts. */
   readonly tokensPerTrip: number;
-  readonly mode: TextMode;
+  readonly goal: Goal;
 }
 
 export interface RoutePrediction {
@@ -44,6 +44,9 @@ export interface RoutePrediction {
   readonly ttftMs: number;
   readonly msPerToken: number;
   readonly totalMs: number;
+  /** All of it, and one of its later tokens, in ms of waiting by the goal. */
+  readonly score: number;
+  readonly scorePerToken: number;
   /** Absent for routes that may be taken. */
   readonly rejected?: string;
 }
@@ -67,15 +70,17 @@ export function stateRowBytes(manifest: Manifest, from: number, to: number): num
 }
 
 export function predictRoute(route: Route, situation: Situation): RoutePrediction {
-  const { manifest, paces, link, lacking, newTokens } = situation;
-  let ttftMs = 0;
-  let msPerToken = 0;
+  const { manifest, paces, link, lacking, newTokens, goal } = situation;
+  const first = noUse();
+  const each = noUse();
   const isSplit = route.legs.length > 1;
   let rejected: string | undefined;
+  let waitMs = 0;
   for (const leg of route.legs) {
     const rows = Math.max(1, lacking(leg));
-    ttftMs += paces[leg.place].ms(leg.span, rows);
-    msPerToken += paces[leg.place].ms(leg.span, 1);
+    const placeMs = leg.place === 'device' ? 'deviceMs' : 'endpointMs';
+    first[placeMs] += paces[leg.place].ms(leg.span, rows);
+    each[placeMs] += paces[leg.place].ms(leg.span, 1);
     if (leg.place === 'endpoint') {
       if (!situation.hasEndpoint) rejected = 'the endpoint cannot be reached';
       const up = leg.span.from === 0 ? 8 : rowBytes(manifest, leg.span.from);
@@ -84,45 +89,137 @@ export function predictRoute(route: Route, situation: Situation): RoutePredictio
         ((rowsUp * up + MESSAGE_BYTES) / link.upBytesPerSecond +
           (down + MESSAGE_BYTES) / link.downBytesPerSecond) *
         1000;
-      ttftMs += link.rttMs + bytesMs(rows);
-      if (isSplit) msPerToken += (link.rttMs + bytesMs(1)) / Math.max(1, situation.tokensPerTrip);
+      const perTrip = Math.max(1, situation.tokensPerTrip);
+      first.linkMs += link.rttMs + bytesMs(rows);
+      first.bytesUp += rows * up + MESSAGE_BYTES;
+      first.bytesDown += down + MESSAGE_BYTES;
+      each.bytesDown += down + MESSAGE_BYTES / perTrip;
+      if (!isSplit) continue;
+      each.linkMs += (link.rttMs + bytesMs(1)) / perTrip;
+      each.bytesUp += up + MESSAGE_BYTES / perTrip;
       continue;
     }
-    ttftMs += situation.buildMs(leg);
+    waitMs += situation.buildMs(leg);
     const missing = situation.missingBytes(leg);
     if (missing > 0) {
-      ttftMs += link.rttMs + (missing / link.downBytesPerSecond) * 1000;
+      waitMs += link.rttMs + (missing / link.downBytesPerSecond) * 1000;
       if (!situation.canFetch) rejected = `${missing} bytes of weights are not here and cannot be fetched`;
     }
   }
+  const ttftMs = waitMs + timeOf(first);
+  const msPerToken = timeOf(each);
+  const later = Math.max(0, newTokens - 1);
+  const totalMs = ttftMs + later * msPerToken;
+  const whole = { ...plus(first, each, later), totalMs };
+  rejected ??= limitOf(
+    {
+      usesDevice: usesPlace(route, 'device'),
+      usesEndpoint: usesPlace(route, 'endpoint'),
+      showsContent: showsContent(route, manifest),
+      bytesUp: whole.bytesUp,
+      weightBytes: deviceWeights(route, manifest),
+    },
+    goal,
+  );
   return {
     route,
     ttftMs,
     msPerToken,
-    totalMs: ttftMs + Math.max(0, newTokens - 1) * msPerToken,
+    totalMs,
+    score: scoreOf(whole, goal),
+    // A deadline is the whole answer's affair.
+    scorePerToken: scoreOf({ ...each, totalMs: msPerToken }, { ...goal, deadlineMs: Infinity }),
     ...(rejected === undefined ? {} : { rejected }),
   };
 }
 
+type Use = { -readonly [name in keyof Omit<PlanUse, 'totalMs'>]: number };
+
+function noUse(): Use {
+  return { deviceMs: 0, endpointMs: 0, linkMs: 0, bytesUp: 0, bytesDown: 0 };
+}
+
+function timeOf({ deviceMs, endpointMs, linkMs }: Use): number {
+  return deviceMs + endpointMs + linkMs;
+}
+
+/** `a` once and `b` so many times. */
+function plus(a: Use, b: Use, times: number): Use {
+  return {
+    deviceMs: a.deviceMs + times * b.deviceMs,
+    endpointMs: a.endpointMs + times * b.endpointMs,
+    linkMs: a.linkMs + times * b.linkMs,
+    bytesUp: a.bytesUp + times * b.bytesUp,
+    bytesDown: a.bytesDown + times * b.bytesDown,
+  };
+}
+
+/** Whether the endpoint sees prompt or answer as tokens. */
+function showsContent(route: Route, { blocks }: Manifest): boolean {
+  return route.legs.some(
+    ({ place, span }) => place === 'endpoint' && (span.from === 0 || span.to === blocks.length),
+  );
+}
+
+function deviceWeights(route: Route, { blocks }: Manifest): number {
+  return route.legs
+    .filter(({ place }) => place === 'device')
+    .flatMap(({ span }) => blocks.slice(span.from, span.to))
+    .reduce((sum, { weightBytes }) => sum + weightBytes, 0);
+}
+
+/** Why a route may not run, by the goal alone; `undefined` when it may. */
+export function forbids(goal: Goal, route: Route, manifest: Manifest): string | undefined {
+  return limitOf(
+    {
+      usesDevice: usesPlace(route, 'device'),
+      usesEndpoint: usesPlace(route, 'endpoint'),
+      showsContent: showsContent(route, manifest),
+      // How much a text sends is known only in a situation.
+      bytesUp: 0,
+      weightBytes: deviceWeights(route, manifest),
+    },
+    goal,
+  );
+}
+
 /** Every route that the planner considers by itself, best first. */
 export function rankRoutes(situation: Situation): readonly RoutePrediction[] {
-  const blocks = situation.manifest.blocks.length;
-  const cuts = Array.from({ length: blocks + 1 }, (_, cut) => routeOf({ cut }, blocks));
-  return cuts
+  return candidates(situation)
     .map((route) => predictRoute(route, situation))
-    .sort(
-      (a, b) => Number(a.rejected !== undefined) - Number(b.rejected !== undefined) || a.totalMs - b.totalMs,
-    );
+    .sort((a, b) => Number(a.rejected !== undefined) - Number(b.rejected !== undefined) || a.score - b.score);
 }
 
 /**
- * The route to take. `fastest` takes the least predicted time; `prefer-device` takes the device as soon as
- * its weights are here and it keeps up with a reader. Throws `no-plan` when nothing can run.
+ * With first and last blocks here only where content must stay: elsewhere a cut more is a cost more. Times are
+ * sums over blocks, so the best of these has the least at its one end or at the other.
  */
-export function chooseRoute(situation: Situation): {
+function candidates({ manifest, goal }: Situation): readonly Route[] {
+  const last = manifest.blocks.length;
+  const cuts = Array.from({ length: last + 1 }, (_, cut) => routeOf({ cut }, last));
+  if (!goal.isPrivate || last < 3) return cuts;
+  const inner = Array.from({ length: last - 2 }, (_, index) => index + 1);
+  return [
+    ...cuts,
+    ...inner.map((until) => routeOf({ cut: 1, until: until + 1 }, last)),
+    ...inner.slice(1).map((cut) => routeOf({ cut, until: last - 1 }, last)),
+  ];
+}
+
+export interface RouteChoice {
   readonly best: RoutePrediction;
   readonly reason: string;
-} {
+  /** By the goal's mode, though others may score better. */
+  readonly isPreferred: boolean;
+}
+
+/**
+ * The route to take: the best by the goal, or the place that its mode prefers. The device is preferred as soon as
+ * its weights are here and it keeps up with a reader. Throws `no-plan` when nothing can run, with
+ * `details.rejected`: which limit rules out each.
+ */
+export function chooseRoute(situation: Situation): RouteChoice {
+  const { goal } = situation;
   const possible = rankRoutes(situation).filter(({ rejected }) => rejected === undefined);
   // A device that was never seen to run is not preferred to an endpoint on the strength of a guess.
   const isGuess = ({ route }: RoutePrediction): boolean =>
@@ -133,40 +230,55 @@ export function chooseRoute(situation: Situation): {
   if (fastest === undefined) {
     throw new IsthmusError(
       'no-plan',
-      'neither the endpoint nor the weights on this device can make this text',
+      'no plan may make this text: see details.rejected for what rules out each',
       {
         details: {
-          rejected: rankRoutes(situation).map(({ route, rejected }) => ({ plan: route.id, rejected })),
+          rejected: Object.fromEntries(
+            rankRoutes(situation).map(({ route, rejected }) => [route.id, rejected]),
+          ),
         },
       },
     );
   }
   const local = ranked.find(({ route }) => !usesPlace(route, 'endpoint'));
-  if (situation.mode === 'prefer-device' && local !== undefined && isHere(local.route, situation)) {
+  if (goal.mode === 'prefer-device' && local !== undefined && isHere(local.route, situation)) {
     if (local.msPerToken <= READING_MS_PER_TOKEN) {
       return {
         best: local,
         reason: `the device makes a token in ${round(local.msPerToken)} ms, faster than one reads`,
+        isPreferred: true,
       };
     }
   }
+  const remote = ranked.find(({ route }) => !usesPlace(route, 'device'));
+  if (
+    goal.mode === 'prefer-cloud' &&
+    remote !== undefined &&
+    isBearable(remote.totalMs, fastest.totalMs, goal)
+  ) {
+    return { best: remote, reason: 'the endpoint is preferred and bearable', isPreferred: true };
+  }
   const of = ranked.length === 1 ? 'the only plan that can run now' : `the least of ${ranked.length} plans`;
-  return { best: fastest, reason: `predicted ${Math.round(fastest.totalMs)} ms, ${of}` };
+  return { best: fastest, reason: `predicted ${Math.round(fastest.totalMs)} ms, ${of}`, isPreferred: false };
 }
 
 /**
  * Where a text starts that may move later: at the place that speaks first when the one to prefer keeps the
  * reader waiting, for the move itself costs no pause.
  */
-export function firstRoute(situation: Situation): ReturnType<typeof chooseRoute> {
-  const { best, reason } = chooseRoute(situation);
+export function firstRoute(situation: Situation): RouteChoice {
+  const choice = chooseRoute(situation);
+  const { best } = choice;
+  const { weights } = situation.goal;
+  // Who pays more for the endpoint's time than for the user's does not start there for the user's sake.
+  if (weights.cloud > weights.latency) return choice;
   const soonest = rankRoutes(situation)
     .filter(({ rejected }) => rejected === undefined)
     .filter(({ route }) => situation.paces.device.isMeasured || !usesPlace(route, 'device'))
     .sort((a, b) => a.ttftMs - b.ttftMs)[0];
-  if (soonest === undefined || best.ttftMs - soonest.ttftMs < FELT_WAIT_MS) return { best, reason };
+  if (soonest === undefined || best.ttftMs - soonest.ttftMs < FELT_WAIT_MS) return choice;
   const wait = `speaks in ${Math.round(soonest.ttftMs)} ms where ${best.route.id} takes ${Math.round(best.ttftMs)}`;
-  return { best: soonest, reason: wait };
+  return { best: soonest, reason: wait, isPreferred: false };
 }
 
 /** A better route than the running one for what is left, or `undefined`. */
@@ -175,16 +287,10 @@ export function betterRoute(
   situation: Situation,
 ): { readonly best: RoutePrediction; readonly reason: string } | undefined {
   // Beside a running text nothing is waited for: only what is here counts.
-  const { best, reason } = chooseRoute({ ...situation, canFetch: false });
+  const { best, reason, isPreferred } = chooseRoute({ ...situation, canFetch: false });
   if (best.route.id === running.id) return undefined;
   const stay = predictRoute(running, { ...situation, lacking: () => 1 });
-  const prefersDevice = situation.mode === 'prefer-device' && !usesPlace(best.route, 'endpoint');
-  if (
-    !prefersDevice &&
-    best.msPerToken * situation.newTokens > MOVE_GAIN * stay.msPerToken * situation.newTokens
-  ) {
-    return undefined;
-  }
+  if (!isPreferred && best.scorePerToken > MOVE_GAIN * stay.scorePerToken) return undefined;
   return { best, reason };
 }
 

@@ -1,20 +1,21 @@
-/**
- * One text on two places: chooses a route, runs it, moves it while it runs, and goes on elsewhere when a
- * place is lost. The text's tokens are known here at all times; everything else can be made again from them.
- */
-import type { Sampling } from '../../core/sampling.ts';
-import { type IsthmusError, isIsthmusError, throwIfAborted } from '../../errors.ts';
-import type { Manifest } from '../../package/manifest.ts';
-import type { Lane } from '../../runtime/lane.ts';
+import { IsthmusError, isIsthmusError, throwIfAborted } from '../../errors.ts';
 import { Answer } from './answer.ts';
-import { betterRoute, chooseRoute, firstRoute, type Situation, stateRowBytes } from './choose-route.ts';
-import { type DecodeEnd, decodeRoute, type Proposals } from './decode-route.ts';
+import {
+  betterRoute,
+  chooseRoute,
+  firstRoute,
+  forbids,
+  type Situation,
+  stateRowBytes,
+} from './choose-route.ts';
+import { type DecodeEnd, decodeRoute } from './decode-route.ts';
+import type { TextOutcome, TextPlaces, TextRequest } from './engine-types.ts';
 import { HeldLane } from './held-lane.ts';
 import type { MoveCosts } from './move.ts';
 import { type Move, Mover, type Target } from './mover.ts';
 import { Pace } from './pace.ts';
-import { type Leg, leavesOf, type PlaceName, type Route, routeOf, usesPlace } from './route.ts';
-import type { PlanPeriod, TextMode, TextPlan } from './types.ts';
+import { leavesOf, type PlaceName, type Route, routeOf, usesPlace } from './route.ts';
+import type { TextPlan } from './types.ts';
 
 /** Failures that another lane, or another place, may not have. */
 const RECOVERABLE: readonly string[] = [
@@ -40,53 +41,6 @@ const STALL_MS = 250;
 
 /** Times that one answer may go on elsewhere; an endless fall between two bad places helps nobody. */
 const MAX_RECOVERIES = 8;
-
-/** What lies outside the engine: lanes, weights, the link. */
-export interface TextPlaces {
-  readonly manifest: Manifest;
-  openLane(place: PlaceName, signal?: AbortSignal): Promise<Lane>;
-  /** Weights and sessions that a leg needs; resolves when it can run. */
-  ready(leg: Leg, signal?: AbortSignal): Promise<void>;
-  /** What plans rest on, brought up to date. */
-  refresh(): Promise<void>;
-  link(): Situation['link'];
-  hasEndpoint(): boolean;
-  canFetch(): boolean;
-  missingBytes(leg: Leg): number;
-  /** Ms until a leg's blocks that are not built yet can run. */
-  buildMs(leg: Leg): number;
-  /** Resolves when weights arrived or the endpoint came or went. */
-  changed(signal: AbortSignal): Promise<void>;
-  /** A lane failed: puts what died aside or starts it anew, so that the next lane has a chance. */
-  lost(place: PlaceName, error: IsthmusError): Promise<void>;
-}
-
-export interface TextRequest {
-  /** The whole text so far: prompt, and earlier turns. */
-  readonly tokens: readonly number[];
-  readonly sampling: Sampling;
-  readonly endTokens: readonly number[];
-  readonly maxTokens: number;
-  readonly plan: TextPlan;
-  readonly mode: TextMode;
-  readonly move: boolean;
-  readonly fallback: boolean;
-  readonly proposals: Proposals;
-  readonly tokensPerTrip: () => number;
-  readonly now: () => number;
-  readonly pause: (ms: number) => Promise<void>;
-  readonly signal?: AbortSignal;
-  /** True ends the answer behind this token. */
-  readonly onToken: (token: number) => boolean;
-  readonly onPeriod: (period: PlanPeriod) => void;
-}
-
-export interface TextOutcome {
-  readonly tokens: readonly number[];
-  readonly reason: 'end' | 'max-tokens' | 'stopped';
-  /** Tokens of the text so far whose state was kept. */
-  readonly reused: number;
-}
 
 export class TextEngine {
   readonly paces: { readonly [place in PlaceName]: Pace };
@@ -175,12 +129,22 @@ export class TextEngine {
   #first(request: TextRequest, tokens: readonly number[]): { route: Route; reason: string } {
     const { plan } = request;
     const forced = this.#mover.takeAsked();
-    const blocks = this.#places.manifest.blocks.length;
-    if (forced !== undefined) return { route: routeOf(forced, blocks), reason: 'asked for' };
-    if (plan !== 'auto') return { route: routeOf(plan, blocks), reason: 'asked for' };
+    if (forced !== undefined) return { route: this.#asked(forced, request), reason: 'asked for' };
+    if (plan !== 'auto') return { route: this.#asked(plan, request), reason: 'asked for' };
     const situation = this.#situation(request, tokens, this.#expected(request.maxTokens));
     const { best, reason } = request.move ? firstRoute(situation) : chooseRoute(situation);
     return { route: best.route, reason };
+  }
+
+  /** Throws `no-plan` for what the goal rules out, and `bad-option` for cuts that the model does not have. */
+  #asked(plan: Exclude<TextPlan, 'auto'>, { goal }: TextRequest): Route {
+    const { manifest } = this.#places;
+    const route = routeOf(plan, manifest.blocks.length);
+    const rejected = forbids(goal, route, manifest);
+    if (rejected === undefined) return route;
+    throw new IsthmusError('no-plan', `plan '${route.id}' was asked for, and ${rejected}`, {
+      details: { rejected: { [route.id]: rejected } },
+    });
   }
 
   /** How long the answer will be is not known; answers of one conversation are alike. */
@@ -201,7 +165,7 @@ export class TextEngine {
       lacking: ({ place, span }) => tokens.length - (this.#lanes[place]?.filled(span) ?? 0),
       newTokens,
       tokensPerTrip: request.tokensPerTrip(),
-      mode: request.mode,
+      goal: request.goal,
     };
   }
 
@@ -241,6 +205,7 @@ export class TextEngine {
         lanes: this.#lanes,
         tokens,
         places: this.#places,
+        asked: (plan) => this.#asked(plan, request),
         costs: this.#costs(),
         open: (place) => this.#open(place, over.signal),
         better: () => this.#better(request, route, answer),
@@ -360,11 +325,10 @@ export class TextEngine {
     // A lane that timed out, a worker that was started anew: the same route on a new lane.
     if (error.code === 'unknown-session' || error.code === 'worker-lost') return { route: failed, reason };
     if (!request.fallback) throw error;
-    const blocks = this.#places.manifest.blocks.length;
     // What was not allowed to leave the device does not leave it now: a forced plan falls back here.
     if (request.plan !== 'auto') {
       if (failed.id === 'local') throw error;
-      return { route: routeOf('local', blocks), reason };
+      return { route: this.#asked('local', request), reason };
     }
     const { best } = chooseRoute(this.#situation(request, tokens, this.#expected(request.maxTokens)));
     if (best.route.id === failed.id) throw error;

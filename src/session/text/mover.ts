@@ -1,9 +1,8 @@
 /** Watches, beside a running text, for a better plan or one that was asked for, and prepares the move. */
 import { IsthmusError, isIsthmusError } from '../../errors.ts';
-import type { Manifest } from '../../package/manifest.ts';
 import type { HeldLane } from './held-lane.ts';
 import { type MoveCosts, type PreparedMove, prepareMove } from './move.ts';
-import { type Leg, type PlaceName, type Route, routeOf } from './route.ts';
+import type { Leg, PlaceName, Route } from './route.ts';
 import type { LaneSet } from './run-route.ts';
 import type { TextPlan } from './types.ts';
 
@@ -24,13 +23,14 @@ export interface Watch {
   /** The text; it grows meanwhile. */
   readonly tokens: readonly number[];
   readonly places: {
-    readonly manifest: Manifest;
     ready(leg: Leg, signal?: AbortSignal): Promise<void>;
     changed(signal: AbortSignal): Promise<void>;
   };
   readonly costs: MoveCosts;
   readonly open: (place: PlaceName) => Promise<HeldLane>;
   readonly better: () => Target | undefined;
+  /** Throws for a plan that may not run. */
+  readonly asked: (plan: Exclude<TextPlan, 'auto'>) => Route;
   /** The period is over. */
   readonly over: AbortSignal;
 }
@@ -78,9 +78,7 @@ export class Mover {
       this.#asked = undefined;
       try {
         const target =
-          asked === undefined
-            ? watch.better()
-            : { route: routeOf(asked.plan, watch.places.manifest.blocks.length), reason: 'asked for' };
+          asked === undefined ? watch.better() : { route: watch.asked(asked.plan), reason: 'asked for' };
         if (target !== undefined && target.route.id !== watch.current.id) {
           const move = await this.#prepare(watch, target);
           asked?.resolve();

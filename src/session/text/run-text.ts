@@ -1,7 +1,10 @@
 /** One answer of a session: the engine, what is proposed ahead, and what is told of it. */
 import type { Clock } from '../../core/clock.ts';
+import { type GoalOptions, goalOf } from '../../planner/objective.ts';
+import { goalFields } from '../planning.ts';
 import { delay } from '../waiting.ts';
-import type { TextEngine, TextOutcome } from './engine.ts';
+import type { TextEngine } from './engine.ts';
+import type { TextOutcome } from './engine-types.ts';
 import type { Proposer } from './proposals.ts';
 import type { TextTraffic } from './session-places.ts';
 import type { PlanPeriod, RunTextOptions, RunTextResult, TextPlan } from './types.ts';
@@ -12,6 +15,8 @@ export interface RunTextParts {
   readonly clock: Clock;
   readonly traffic: () => TextTraffic;
   readonly plan: TextPlan;
+  /** What the session asks for. */
+  readonly goal: GoalOptions;
   readonly fallback: boolean;
   readonly onPeriod: (period: PlanPeriod) => void;
 }
@@ -30,7 +35,7 @@ export async function runText(parts: RunTextParts, options: RunTextOptions): Pro
     endTokens: options.endTokens,
     maxTokens: options.maxTokens,
     plan: options.plan ?? parts.plan,
-    mode: options.mode ?? 'fastest',
+    goal: goalOf({ ...parts.goal, ...goalFields(options) }),
     move: options.move ?? true,
     fallback: parts.fallback,
     proposals: proposer,

@@ -8,7 +8,7 @@ import { meetEndpoint } from '../meet-endpoint.ts';
 import type { Shared } from '../parts.ts';
 import { orAborted } from '../waiting.ts';
 import { DeviceBlocks } from './device-blocks.ts';
-import type { TextPlaces } from './engine.ts';
+import type { TextPlaces } from './engine-types.ts';
 import { openRemoteLane, type RemoteLane } from './remote-lane.ts';
 import type { Leg, PlaceName } from './route.ts';
 

@@ -1,5 +1,6 @@
 /** What a session has for text: one engine, its places, and what it learns to propose. */
 import type { Shared } from '../parts.ts';
+import { goalFields } from '../planning.ts';
 import type { PlanChoice } from '../types.ts';
 import { CALIBRATION_BLOCKS, calibrateText } from './calibrate-text.ts';
 import { TextEngine } from './engine.ts';
@@ -38,6 +39,7 @@ export class TextSide {
         clock: parts.clock,
         traffic: () => this.#places.traffic(),
         plan: textPlan(session.plan),
+        goal: goalFields(session),
         fallback: session.fallback !== false,
         onPeriod: (period) => emit({ type: 'text-plan', period }),
       },
@@ -70,15 +72,18 @@ export class TextSide {
     if (this.#isCalibrating || isKnown || this.#calibrations >= wanted) return;
     if (this.#places.missingBytes(leg) > 0) return;
     this.#isCalibrating = true;
-    await this.#places.ready(leg);
-    const lane = await this.#places.openLane('device');
     try {
-      device.doubt();
-      await calibrateText(lane, blocks, device, this.#shared.parts.clock);
-      this.#calibrations = wanted;
+      await this.#places.ready(leg);
+      const lane = await this.#places.openLane('device');
+      try {
+        device.doubt();
+        await calibrateText(lane, blocks, device, this.#shared.parts.clock);
+        this.#calibrations = wanted;
+      } finally {
+        await lane.close();
+      }
     } finally {
       this.#isCalibrating = false;
-      await lane.close();
     }
     await this.#places.noteChange();
   }

@@ -1,6 +1,7 @@
 /** What a user sees of text generation. Times in ms, sizes in bytes. */
 import type { Sampling } from '../../core/sampling.ts';
 import type { IsthmusError } from '../../errors.ts';
+import type { GoalOptions } from '../../planner/objective.ts';
 
 export interface ChatMessage {
   readonly role: string;
@@ -14,13 +15,8 @@ export interface ChatMessage {
  */
 export type TextPlan = 'auto' | 'local' | 'remote' | { readonly cut: number; readonly until?: number };
 
-/**
- * What the planner aims at under `auto`. `fastest`: the least time. `prefer-device`: the device as soon as it
- * keeps up with a reader, which spares the endpoint; until then the fastest.
- */
-export type TextMode = 'fastest' | 'prefer-device';
-
-export interface GenerateOptions extends Partial<Sampling> {
+/** `mode: 'prefer-device'` means for text: the device as soon as it keeps up with a reader. */
+export interface GenerateOptions extends Partial<Sampling>, GoalOptions {
   /** New tokens at most. Default: the package's bound; never beyond the context. */
   readonly maxTokens?: number;
   /** The answer ends before the first of these texts. */
@@ -29,8 +25,6 @@ export interface GenerateOptions extends Partial<Sampling> {
   readonly stopTokens?: readonly number[];
   /** Default: that of the session. */
   readonly plan?: TextPlan;
-  /** Default `fastest`. */
-  readonly mode?: TextMode;
   /** Tokens to propose per trip under a plan with a cut. Default `auto`: by measured times and acceptance. */
   readonly draft?: 'auto' | number;
   /** Move to a better plan in mid-answer when blocks arrive. Default true under `auto`. */
@@ -79,7 +73,7 @@ export interface TextResult {
 }
 
 /** One text in tokens; `session.generate` is built on it. */
-export interface RunTextOptions {
+export interface RunTextOptions extends GoalOptions {
   /** All of the text so far. What an earlier run left of the same beginning is not run again. */
   readonly tokens: readonly number[];
   readonly sampling: Sampling;
@@ -87,7 +81,6 @@ export interface RunTextOptions {
   /** New tokens at most. */
   readonly maxTokens: number;
   readonly plan?: TextPlan;
-  readonly mode?: TextMode;
   readonly draft?: 'auto' | number;
   readonly move?: boolean;
   readonly signal?: AbortSignal;

@@ -1,5 +1,6 @@
 /** Text in words: a prompt or messages in, a stream of text out, over a session that speaks tokens. */
 import { IsthmusError, throwIfAborted } from '../../errors.ts';
+import { goalFields } from '../../session/planning.ts';
 import { samplingFor } from '../../session/text/sampling.ts';
 import { StopMatcher } from '../../session/text/stop.ts';
 import type {
@@ -73,7 +74,7 @@ async function generate(
     endTokens: [...(manifest.generation?.eosTokens ?? []), ...(options.stopTokens ?? [])],
     maxTokens: Math.min(wanted, room),
     ...(options.plan === undefined ? {} : { plan: options.plan }),
-    ...(options.mode === undefined ? {} : { mode: options.mode }),
+    ...goalFields(options),
     ...(options.draft === undefined ? {} : { draft: options.draft }),
     ...(options.move === undefined ? {} : { move: options.move }),
     signal,

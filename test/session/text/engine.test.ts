@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { GREEDY } from '../../../src/core/sampling.ts';
 import { IsthmusError } from '../../../src/errors.ts';
-import { TextEngine, type TextRequest } from '../../../src/session/text/engine.ts';
+import { goalOf } from '../../../src/planner/objective.ts';
+import { TextEngine } from '../../../src/session/text/engine.ts';
+import type { TextRequest } from '../../../src/session/text/engine-types.ts';
 import type { PlanPeriod, TextPlan } from '../../../src/session/text/types.ts';
 import { nextToken, reference } from './fake-lane.ts';
 import { FakePlaces } from './fake-places.ts';
@@ -24,7 +26,7 @@ function request(more: Partial<TextRequest> = {}): TextRequest {
     endTokens: [],
     maxTokens: 20,
     plan: 'auto',
-    mode: 'fastest',
+    goal: goalOf(),
     move: false,
     fallback: true,
     proposals: none,
@@ -256,7 +258,7 @@ describe('a text on two places', () => {
     const { tokens } = await engine.run(
       request({
         move: true,
-        mode: 'prefer-device',
+        goal: goalOf({ mode: 'prefer-device' }),
         maxTokens: 60,
         onPeriod: (period) => periods.push(period),
         onToken: () => {

@@ -2,7 +2,7 @@
 import { IsthmusError } from '../../../src/errors.ts';
 import type { Manifest } from '../../../src/package/manifest.ts';
 import type { Lane } from '../../../src/runtime/lane.ts';
-import type { TextPlaces } from '../../../src/session/text/engine.ts';
+import type { TextPlaces } from '../../../src/session/text/engine-types.ts';
 import type { Leg, PlaceName } from '../../../src/session/text/route.ts';
 import { FakeLane, type FakeLaneOptions } from './fake-lane.ts';
 

@@ -3,9 +3,11 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GREEDY, type Sampling } from '../../../src/core/sampling.ts';
 import type { OpenedPackage } from '../../../src/package/node/open-package.ts';
+import { goalOf } from '../../../src/planner/objective.ts';
 import type { Lane } from '../../../src/runtime/lane.ts';
 import { LookupDrafter } from '../../../src/session/text/draft-lookup.ts';
-import { TextEngine, type TextRequest } from '../../../src/session/text/engine.ts';
+import { TextEngine } from '../../../src/session/text/engine.ts';
+import type { TextRequest } from '../../../src/session/text/engine-types.ts';
 import type { TextPlan } from '../../../src/session/text/types.ts';
 import { DeviceFiles, NodeDevice } from '../../fixtures/node-device.ts';
 import { tinyText } from '../../fixtures/tiny-text.ts';
@@ -59,7 +61,7 @@ function request(more: Partial<TextRequest> = {}): TextRequest {
     endTokens: [],
     maxTokens: TOKENS,
     plan: 'local',
-    mode: 'fastest',
+    goal: goalOf(),
     move: false,
     fallback: false,
     proposals: {

@@ -1,0 +1,57 @@
+/** What the engine of texts is asked for, what it answers, and what it asks of its surroundings. */
+import type { Sampling } from '../../core/sampling.ts';
+import type { IsthmusError } from '../../errors.ts';
+import type { Manifest } from '../../package/manifest.ts';
+import type { Goal } from '../../planner/objective.ts';
+import type { Lane } from '../../runtime/lane.ts';
+import type { Situation } from './choose-route.ts';
+import type { Proposals } from './decode-route.ts';
+import type { Leg, PlaceName } from './route.ts';
+import type { PlanPeriod, TextPlan } from './types.ts';
+
+/** What lies outside the engine: lanes, weights, the link. */
+export interface TextPlaces {
+  readonly manifest: Manifest;
+  openLane(place: PlaceName, signal?: AbortSignal): Promise<Lane>;
+  /** Weights and sessions that a leg needs; resolves when it can run. */
+  ready(leg: Leg, signal?: AbortSignal): Promise<void>;
+  /** What plans rest on, brought up to date. */
+  refresh(): Promise<void>;
+  link(): Situation['link'];
+  hasEndpoint(): boolean;
+  canFetch(): boolean;
+  missingBytes(leg: Leg): number;
+  /** Ms until a leg's blocks that are not built yet can run. */
+  buildMs(leg: Leg): number;
+  /** Resolves when weights arrived or the endpoint came or went. */
+  changed(signal: AbortSignal): Promise<void>;
+  /** A lane failed: puts what died aside or starts it anew, so that the next lane has a chance. */
+  lost(place: PlaceName, error: IsthmusError): Promise<void>;
+}
+
+export interface TextRequest {
+  /** The whole text so far: prompt, and earlier turns. */
+  readonly tokens: readonly number[];
+  readonly sampling: Sampling;
+  readonly endTokens: readonly number[];
+  readonly maxTokens: number;
+  readonly plan: TextPlan;
+  readonly goal: Goal;
+  readonly move: boolean;
+  readonly fallback: boolean;
+  readonly proposals: Proposals;
+  readonly tokensPerTrip: () => number;
+  readonly now: () => number;
+  readonly pause: (ms: number) => Promise<void>;
+  readonly signal?: AbortSignal;
+  /** True ends the answer behind this token. */
+  readonly onToken: (token: number) => boolean;
+  readonly onPeriod: (period: PlanPeriod) => void;
+}
+
+export interface TextOutcome {
+  readonly tokens: readonly number[];
+  readonly reason: 'end' | 'max-tokens' | 'stopped';
+  /** Tokens of the text so far whose state was kept. */
+  readonly reused: number;
+}

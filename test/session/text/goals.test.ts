@@ -1,0 +1,146 @@
+import { describe, expect, it } from 'vitest';
+import { GREEDY } from '../../../src/core/sampling.ts';
+import { type GoalOptions, goalOf } from '../../../src/planner/objective.ts';
+import {
+  chooseRoute,
+  firstRoute,
+  rankRoutes,
+  type Situation,
+} from '../../../src/session/text/choose-route.ts';
+import { TextEngine } from '../../../src/session/text/engine.ts';
+import type { TextRequest } from '../../../src/session/text/engine-types.ts';
+import { Pace } from '../../../src/session/text/pace.ts';
+import type { TextPlan } from '../../../src/session/text/types.ts';
+import { reference } from './fake-lane.ts';
+import { FakePlaces, textManifest } from './fake-places.ts';
+
+const BLOCKS = 6;
+const ALL = { from: 0, to: BLOCKS };
+const manifest = textManifest(BLOCKS);
+
+function situation(goal: GoalOptions, msHere = 60, msThere = 20): Situation {
+  const paces = { device: new Pace(manifest), endpoint: new Pace(manifest) };
+  for (let times = 0; times < 20; times += 1) {
+    paces.device.learn(ALL, 1, msHere);
+    paces.endpoint.learn(ALL, 1, msThere);
+  }
+  return {
+    manifest,
+    paces,
+    link: { rttMs: 20, upBytesPerSecond: 1e6, downBytesPerSecond: 1e6, rttSpreadMs: 1, confidence: 1 },
+    hasEndpoint: true,
+    missingBytes: () => 0,
+    buildMs: () => 0,
+    canFetch: true,
+    lacking: () => 1,
+    newTokens: 50,
+    tokensPerTrip: 1,
+    goal: goalOf(goal),
+  };
+}
+
+const chosen = (goal: GoalOptions, msHere?: number, msThere?: number) =>
+  chooseRoute(situation(goal, msHere, msThere)).best.route.id;
+
+describe('the route of a text', () => {
+  it('follows the objective', () => {
+    expect(chosen({})).toBe('remote');
+    expect(chosen({ objective: 'frugal' })).toBe('local');
+    expect(chosen({ mode: 'only-device' })).toBe('local');
+    expect(chosen({ mode: 'prefer-device' })).toBe('local');
+    // 400 ms a token keeps a reader waiting.
+    expect(chosen({ mode: 'prefer-device' }, 400)).toBe('remote');
+    expect(chosen({}, 10)).toBe('local');
+    expect(chosen({ mode: 'only-cloud' }, 10)).toBe('remote');
+    expect(chosen({ mode: 'prefer-cloud' }, 15)).toBe('remote');
+  });
+
+  it('that is private shows the endpoint neither end, and may still use it', () => {
+    const slow = situation({ objective: 'private' }, 3000, 20);
+    const { best } = chooseRoute(slow);
+    expect(best.route.id).toBe('u@1-5');
+    expect(best.rejected).toBeUndefined();
+    for (const { route, rejected } of rankRoutes(slow)) {
+      const isPrivate = route.id === 'local' || route.id.startsWith('u@');
+      expect([route.id, rejected === undefined]).toEqual([route.id, isPrivate]);
+    }
+    expect(chosen({ objective: 'private' }, 30, 20)).toBe('local');
+  });
+
+  it('fits the memory that is allowed, and the bytes', () => {
+    const { best } = chooseRoute(situation({ mode: 'prefer-device', maxWeightBytes: 2000 }, 10));
+    expect(best.route.legs.filter(({ place }) => place === 'device').length).toBeLessThanOrEqual(1);
+    expect(chosen({ maxBytesUp: 10 })).toBe('local');
+  });
+
+  it('starts elsewhere for the first token only where the user comes first', () => {
+    const building = (goal: GoalOptions): Situation => ({ ...situation(goal, 10), buildMs: () => 400 });
+    expect(firstRoute(building({})).best.route.id).toBe('remote');
+    expect(firstRoute(building({ objective: 'frugal' })).best.route.id).toBe('local');
+  });
+
+  it('names the limit that rules out each when none is left', () => {
+    const none = { ...situation({ mode: 'only-device' }), missingBytes: () => 9, canFetch: false };
+    expect(() => chooseRoute(none)).toThrowError(
+      expect.objectContaining({
+        code: 'no-plan',
+        details: {
+          rejected: expect.objectContaining({
+            local: expect.stringContaining('9 bytes of weights'),
+            remote: expect.stringContaining('only-device'),
+          }),
+        },
+      }),
+    );
+  });
+});
+
+describe('a plan that was asked for against the goal', () => {
+  const request = (goal: GoalOptions, plan: TextPlan, more: Partial<TextRequest> = {}): TextRequest => ({
+    tokens: [1, 2],
+    sampling: GREEDY,
+    endTokens: [],
+    maxTokens: 10,
+    plan,
+    goal: goalOf(goal),
+    move: true,
+    fallback: true,
+    proposals: { propose: () => [], learn: () => undefined },
+    tokensPerTrip: () => 1,
+    now: () => 0,
+    pause: () => new Promise((resolve) => setTimeout(resolve)),
+    onToken: () => false,
+    onPeriod: () => undefined,
+    ...more,
+  });
+
+  it('does not run', async () => {
+    const places = new FakePlaces(BLOCKS);
+    const engine = new TextEngine(places);
+    for (const plan of ['remote', { cut: 2 }] as const) {
+      await expect(engine.run(request({ objective: 'private' }, plan))).rejects.toMatchObject({
+        code: 'no-plan',
+      });
+    }
+    expect(places.leaked).toEqual([]);
+    const { tokens } = await engine.run(request({ objective: 'private' }, { cut: 1, until: 4 }));
+    expect(tokens).toEqual(reference([1, 2], 10));
+  });
+
+  it('is not moved to: the wish is refused and the text goes on', async () => {
+    const places = new FakePlaces(BLOCKS);
+    const engine = new TextEngine(places);
+    let refused: Promise<unknown> | undefined;
+    const { tokens } = await engine.run(
+      request({ mode: 'only-device' }, 'local', {
+        onToken: () => {
+          refused ??= engine.moveTo('remote').catch((error: unknown) => error);
+          return false;
+        },
+      }),
+    );
+    expect(tokens).toEqual(reference([1, 2], 10));
+    expect(await refused).toMatchObject({ code: 'no-plan' });
+    expect(places.leaked).toEqual([]);
+  });
+});
