@@ -98,7 +98,10 @@ describe('a mode', () => {
     expect(choose({ mode: 'prefer-device' }, { ...near, missingWeightBytes: () => 1 }).chosen.kind).not.toBe(
       'local',
     );
-    expect(choose({ mode: 'prefer-cloud' }, { device: sideOf(manifest, 250) }).chosen.kind).toBe('remote');
+    expect(
+      choose({ mode: 'prefer-cloud' }, { device: sideOf(manifest, 60), link: linkOf(5, 1e8, 1e8) }).chosen
+        .kind,
+    ).toBe('remote');
     expect(choose({ mode: 'prefer-cloud' }, { endpointState: 'down' }).chosen.kind).toBe('local');
   });
 });
