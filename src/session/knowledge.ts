@@ -90,7 +90,8 @@ export class Knowledge {
     return fadeProfile(learned, profileAgeMs(profile, this.#clock.epoch()) / PROFILE_HALF_LIFE_MS);
   }
 
-  useDevice(learned: LearnedProfile, profile: DeviceProfile): void {
+  /** Without a stored profile what is learned stays in memory. */
+  useDevice(learned: LearnedProfile, profile?: DeviceProfile): void {
     this.#device = learned;
     this.#stored = profile;
   }
@@ -123,7 +124,7 @@ export class Knowledge {
     await this.#write(this.#stored);
   }
 
-  observeEndpoint(done: DoneMessage, turns: number, workload: Workload): void {
+  observeEndpoint(done: Pick<DoneMessage, 'segments' | 'timing'>, turns: number, workload: Workload): void {
     this.#endpoint = observeEndpoint(this.#endpoint ?? endpointPrior(this.device), this.#manifest, {
       segments: done.segments,
       queueMs: done.timing.queueMs,

@@ -40,6 +40,8 @@ export const MAY_RUN: Readonly<Record<string, readonly string[]>> = {
   ],
   endpoint: [...EVERYWHERE, 'package', 'protocol', 'runtime', 'transport', 'storage'],
   tasks: [...EVERYWHERE, 'package', 'session'],
+  // It plays the session's own choices, so it sees what they are made of.
+  simulation: [...EVERYWHERE, 'package', 'planner', 'device', 'link', 'session', 'storage'],
 };
 
 /** Types that may be named across parts: the words of the system, which carry no code. */

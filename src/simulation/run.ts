@@ -1,0 +1,119 @@
+/** Requests through a world, under one agent; how far from the best plan it was at each. */
+import { predict } from '../planner/cost.ts';
+import { enumeratePlans } from '../planner/enumerate.ts';
+import type { PlanShape } from '../planner/types.ts';
+import { type Agent, type Ask, always, bandit, best, neurosurgeon } from './agents.ts';
+import { playOut } from './outcome.ts';
+import { plannerAgent } from './planner-agent.ts';
+import { type Random, seeded } from './random.ts';
+import { type Moment, trueCosts, type World } from './world.ts';
+
+export interface Step {
+  readonly plan: string;
+  readonly oracle: string;
+  /** True ms, noise left out, of the plan that was taken and of the best one. */
+  readonly ms: number;
+  readonly oracleMs: number;
+  readonly localMs: number;
+  /** `Infinity` where the endpoint is down. */
+  readonly remoteMs: number;
+  /** Ms of the endpoint's work. */
+  readonly endpointMs: number;
+  readonly remoteEndpointMs: number;
+  readonly predictedMs?: number;
+}
+
+export interface Episode {
+  readonly agent: string;
+  readonly world: World;
+  readonly steps: readonly Step[];
+}
+
+/** Share by which a step was slower than the best plan's. */
+export function regretOf({ ms, oracleMs }: Step): number {
+  return ms / oracleMs - 1;
+}
+
+interface Scene {
+  readonly moment: Moment;
+  readonly ask: Ask;
+  readonly msOf: ReadonlyMap<string, number>;
+  readonly costs: ReturnType<typeof trueCosts>;
+}
+
+/** All agents in one world, each with the same noise; the best fixed plan in hindsight is among them. */
+export function playWorld(world: World, seed: number): readonly Episode[] {
+  const scenes = world.moments.map((moment) => sceneOf(world, moment));
+  let current: Moment | undefined;
+  const momentAt = (): Moment => {
+    if (current === undefined) throw new RangeError('nothing was asked yet');
+    return current;
+  };
+  const agents: readonly ((random: Random) => Agent)[] = [
+    (random) => plannerAgent(world, random, momentAt),
+    () => always('all local', 'local'),
+    () => always('all remote', 'remote'),
+    () => always('static best', staticBest(scenes)),
+    () => neurosurgeon(world),
+    () => bandit(),
+  ];
+  return agents.map((make) => {
+    const random = seeded(seed);
+    current = world.moments[0];
+    const agent = make(random);
+    const steps = scenes.map((scene): Step => {
+      current = scene.moment;
+      const plan = agent.choose(scene.ask);
+      agent.learn(scene.ask, playOut(plan, scene.costs, random), scene.moment.workload.tokens);
+      return stepOf(plan, scene);
+    });
+    return { agent: agent.name, world, steps };
+  });
+}
+
+function sceneOf(world: World, moment: Moment): Scene {
+  const costs = trueCosts(world, moment);
+  const plans = enumeratePlans(world.manifest, {
+    choice: 'auto',
+    codecs: ['fp32'],
+    hasEndpoint: moment.isUp,
+  });
+  const ask = {
+    plans,
+    at: moment.at,
+    units: moment.workload.units,
+    maxTokens: moment.maxTokens,
+    isUp: moment.isUp,
+  };
+  return { moment, ask, costs, msOf: new Map(plans.map((plan) => [plan.id, predict(plan, costs).totalMs])) };
+}
+
+function stepOf(plan: PlanShape, { ask, msOf, costs }: Scene): Step {
+  const ms = (id: string): number => msOf.get(id) ?? Infinity;
+  const oracle = best(ask.plans, ({ id }) => ms(id));
+  const remote = ask.plans.find(({ id }) => id === 'remote');
+  return {
+    plan: plan.id,
+    oracle: oracle.id,
+    ms: ms(plan.id),
+    oracleMs: ms(oracle.id),
+    localMs: ms('local'),
+    remoteMs: ms('remote'),
+    endpointMs: predict(plan, costs).endpointMs,
+    remoteEndpointMs: remote === undefined ? 0 : predict(remote, costs).endpointMs,
+  };
+}
+
+/** The plan that would have taken the least in all, had it been taken always. */
+function staticBest(scenes: readonly Scene[]): string {
+  const totals = new Map<string, number>();
+  for (const { msOf } of scenes) {
+    const local = msOf.get('local') ?? Infinity;
+    for (const id of scenes[0]?.msOf.keys() ?? []) {
+      // Where a plan cannot run it falls back to the device.
+      totals.set(id, (totals.get(id) ?? 0) + (msOf.get(id) ?? local));
+    }
+  }
+  const [found] = [...totals].sort((a, b) => a[1] - b[1])[0] ?? ['local'];
+  return found;
+}

@@ -1,0 +1,65 @@
+/** Many episodes as a few figures. */
+import { type Episode, regretOf, type Step } from './run.ts';
+
+export interface Summary {
+  readonly agent: string;
+  readonly requests: number;
+  readonly meanRegret: number;
+  readonly medianRegret: number;
+  readonly p95Regret: number;
+  /** Share of requests within 1.05x of the better of all-local and all-remote. */
+  readonly nearPure: number;
+  /** Mean regret at the requests from a sudden change on: index 0 is the first that meets it. */
+  readonly afterChange: readonly number[];
+  /** Endpoint time against all-remote's, over requests that were no slower than all-remote. */
+  readonly cloudShare: number;
+}
+
+const NEAR = 1.05;
+const FOLLOWED = 16;
+
+/** One summary per agent, in the order in which they first come. */
+export function summarise(episodes: readonly Episode[]): readonly Summary[] {
+  const names = [...new Set(episodes.map(({ agent }) => agent))];
+  return names.map((agent) =>
+    summaryOf(
+      agent,
+      episodes.filter((episode) => episode.agent === agent),
+    ),
+  );
+}
+
+function summaryOf(agent: string, episodes: readonly Episode[]): Summary {
+  const steps = episodes.flatMap((episode) => episode.steps);
+  const regrets = steps.map(regretOf).sort((a, b) => a - b);
+  const near = steps.filter(({ ms, localMs, remoteMs }) => ms <= NEAR * Math.min(localMs, remoteMs));
+  const sudden = episodes.filter(({ world }) => world.stepAt !== undefined);
+  const noSlower = steps.filter(({ ms, remoteMs }) => ms <= remoteMs && remoteMs < Infinity);
+  const cloud = (of: (step: Step) => number): number => noSlower.reduce((sum, step) => sum + of(step), 0);
+  return {
+    agent,
+    requests: steps.length,
+    meanRegret: mean(regrets),
+    medianRegret: regrets[Math.floor(regrets.length / 2)] ?? 0,
+    p95Regret: regrets[Math.floor(regrets.length * 0.95)] ?? 0,
+    nearPure: near.length / Math.max(1, steps.length),
+    afterChange: Array.from({ length: FOLLOWED }, (_, offset) =>
+      mean(
+        sudden.flatMap(({ world, steps: all }) => {
+          const step = all[(world.stepAt ?? 0) + offset];
+          return step === undefined ? [] : [regretOf(step)];
+        }),
+      ),
+    ),
+    cloudShare:
+      cloud(({ endpointMs }) => endpointMs) /
+      Math.max(
+        1e-9,
+        cloud(({ remoteEndpointMs }) => remoteEndpointMs),
+      ),
+  };
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
+}
