@@ -15,6 +15,11 @@ export type PhaseCounts = { readonly [phase in Phase]?: number };
 export interface LearnedProfile {
   readonly side: SideProfile;
   readonly seen: readonly PhaseCounts[];
+  /**
+   * Logarithm of the latest ratio of measured to predicted time, when that was far off where much was known.
+   * One such time is a pause; a second of the same kind is a device that changed.
+   */
+  readonly surprise?: number;
 }
 
 /** Smallest weight of a new observation; 10 of them remove 97% of a lasting change. */
@@ -25,6 +30,15 @@ const LEARNING_RATE = 0.3;
  * device getting hot or busy, part belongs to the blocks that ran. Costs never measured follow fully.
  */
 const DRIFT_SHARE = 0.5;
+
+/** Known costs are off by this factor only when something changed: runs differ by some 10%. */
+const FAR_RATIO = 1.5;
+
+/** Measurements from which a cost is known well enough to be surprised by. */
+const KNOWN_SEEN = 2;
+
+/** Two surprises agree when their ratios lie within this factor of each other. */
+const AGREEING_RATIO = 2;
 
 /** One pause (garbage collection, another tab) must not move a known cost by more than this. */
 const MAX_KNOWN_RATIO = 4;
@@ -117,6 +131,18 @@ export function observe(
     return learnedProfile({ ...profile.side, blocks: filled }, seen);
   }
 
+  const far = Math.log(measured / predicted);
+  const isSurprise = seenHere >= KNOWN_SEEN && Math.abs(far) > Math.log(FAR_RATIO);
+  if (isSurprise) {
+    const { surprise } = profile;
+    const agrees = surprise !== undefined && Math.abs(far - surprise) < Math.log(AGREEING_RATIO);
+    // The first of its kind is heeded like any other; with the second the whole side is taken to have changed.
+    if (agrees) {
+      const changed = blocks.map((cost) => scaleCost(cost, () => Math.exp(far)));
+      return learnedProfile({ ...profile.side, blocks: changed }, seen);
+    }
+  }
+
   // The first measurement replaces a guess, the second averages with it, later ones correct slowly.
   const gain = Math.max(LEARNING_RATE, 1 / (1 + seenHere));
   const bound = seenHere < 1 ? MAX_GUESS_RATIO : MAX_KNOWN_RATIO;
@@ -130,5 +156,6 @@ export function observe(
       return seenHere < 1 ? 1 : ratio ** (LEARNING_RATE * DRIFT_SHARE);
     });
   });
-  return learnedProfile({ ...profile.side, blocks: corrected }, seen);
+  const next = learnedProfile({ ...profile.side, blocks: corrected }, seen);
+  return isSurprise ? { ...next, surprise: far } : next;
 }

@@ -121,6 +121,10 @@ export class DeviceSide {
     return (this.#buildMs ?? 0) * share;
   }
 
+  isBuilt(cut: number): boolean {
+    return this.#loaded.has(cut);
+  }
+
   /** Blocks `[0, cut)`, ready to run. Throws what loading throws, e.g. `weights-missing`. */
   async executor(cut: number, options: LoadOptions = {}): Promise<SpanExecutor> {
     const known = this.#loaded.get(cut);

@@ -51,6 +51,7 @@ export class Knowledge {
   #stored: DeviceProfile | undefined;
   #endpoint: EndpointProfile | undefined;
   #tokenShare = TOKENS_PRIOR_SHARE;
+  #deviceSeenAt: number | undefined;
 
   constructor(manifest: Manifest, profiles: JsonStore, clock: Clock) {
     this.#manifest = manifest;
@@ -93,7 +94,13 @@ export class Knowledge {
   /** Without a stored profile what is learned stays in memory. */
   useDevice(learned: LearnedProfile, profile?: DeviceProfile): void {
     this.#device = learned;
+    this.#deviceSeenAt = this.#clock.now();
     this.#stored = profile;
+  }
+
+  /** Ms since anything was measured on the device. */
+  get sinceDeviceMs(): number {
+    return this.#deviceSeenAt === undefined ? Infinity : Math.max(0, this.#clock.now() - this.#deviceSeenAt);
   }
 
   estimateLink(): LinkEstimate {
@@ -117,6 +124,7 @@ export class Knowledge {
       // A loop of n tokens takes n + 1 steps: the last one finds the end.
       const ms = isStep ? total / (workload.tokens + 1) : total;
       this.#device = observe(this.#device, segment, phase, units, ms);
+      this.#deviceSeenAt = this.#clock.now();
       measurements.push({ segment, phase, units, ms });
     }
     if (this.#stored === undefined || measurements.length === 0) return;

@@ -3,6 +3,7 @@
  * could not tell (a decoder's steps, above all) is measured before the next plan rests on a guess.
  */
 
+import type { Manifest, OnceStage } from '../package/manifest.ts';
 import { stageAt } from '../package/segments.ts';
 import { sampleFeeds, unitsFor } from './calibrate.ts';
 import type { Shared } from './parts.ts';
@@ -18,20 +19,45 @@ const KNOWN_CONFIDENCE = 0.4;
 const REHEARSALS = 2;
 
 /** All blocks must be loaded. Ends early when the signal fires; failures are for whoever asks next. */
-export async function rehearse({ parts, device, knowledge }: Shared, signal: AbortSignal): Promise<void> {
+export async function rehearse(shared: Shared, signal: AbortSignal): Promise<void> {
+  const { parts, knowledge } = shared;
   const { manifest } = parts;
   const stage = stageAt(manifest, 0);
-  const canLoop = manifest.generation !== undefined || manifest.stages.every(({ kind }) => kind === 'once');
-  if (stage.kind !== 'once' || !canLoop || knowledge.device.confidence >= KNOWN_CONFIDENCE) return;
+  if (stage.kind !== 'once' || !canRehearse(manifest)) return;
+  if (knowledge.device.confidence >= KNOWN_CONFIDENCE) return;
+  for (let run = 0; run <= REHEARSALS; run += 1) await rehearseOnce(shared, stage, run > 0, signal);
+}
+
+/**
+ * One such request, to see whether the device is as fast as it was. Resolves false where the model is not
+ * built here, and so nothing was run.
+ */
+export async function recheck(shared: Shared, signal: AbortSignal): Promise<boolean> {
+  const { manifest } = shared.parts;
+  const stage = stageAt(manifest, 0);
+  if (stage.kind !== 'once' || !canRehearse(manifest)) return false;
+  if (!shared.device.isBuilt(manifest.blocks.length)) return false;
+  await rehearseOnce(shared, stage, true, signal);
+  return true;
+}
+
+function canRehearse({ generation, stages }: Manifest): boolean {
+  return generation !== undefined || stages.every(({ kind }) => kind === 'once');
+}
+
+async function rehearseOnce(
+  { device, knowledge }: Shared,
+  stage: OnceStage,
+  counts: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   const units = unitsFor(stage, REHEARSAL_ROWS);
-  for (let run = 0; run <= REHEARSALS; run += 1) {
-    const request = { inputs: sampleFeeds(stage, units), prefix: [], maxTokens: REHEARSAL_TOKENS };
-    const { tokens, segmentMs } = await device.use((runner) =>
-      runner.generate(request, { onToken: () => undefined, signal }),
-    );
-    if (run === 0) continue;
-    // As many steps as there are tokens when the bound ended it; one more when the model did.
-    const steps = Math.min(REHEARSAL_TOKENS, tokens.length + 1);
-    await knowledge.observeDevice(segmentMs, { units, tokens: steps - 1 });
-  }
+  const request = { inputs: sampleFeeds(stage, units), prefix: [], maxTokens: REHEARSAL_TOKENS };
+  const { tokens, segmentMs } = await device.use((runner) =>
+    runner.generate(request, { onToken: () => undefined, signal }),
+  );
+  if (!counts) return;
+  // As many steps as there are tokens when the bound ended it; one more when the model did.
+  const steps = Math.min(REHEARSAL_TOKENS, tokens.length + 1);
+  await knowledge.observeDevice(segmentMs, { units, tokens: steps - 1 });
 }

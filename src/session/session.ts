@@ -6,6 +6,7 @@ import type { EndpointState, Workload } from '../planner/types.ts';
 import type { ExecutionProvider } from '../runtime/runner.ts';
 import { DeviceSide } from './device-side.ts';
 import { EndpointLink } from './endpoint-link.ts';
+import { IdleWatch } from './idle.ts';
 import { Knowledge } from './knowledge.ts';
 import { measureDevice, seekProvider } from './measuring.ts';
 import { meetEndpoint } from './meet-endpoint.ts';
@@ -43,6 +44,7 @@ class LiveSession implements Session {
   readonly #turns = new Turns();
   readonly #weights: Weights;
   readonly #stop = new AbortController();
+  readonly #idle: IdleWatch;
   #text: TextSide | undefined;
   #isPrepared = false;
   #closing: Promise<void> | undefined;
@@ -53,6 +55,7 @@ class LiveSession implements Session {
       isClosed: () => this.#closing !== undefined,
       onEndpoint: (state) => this.#endpointIs(state),
     });
+    this.#idle = new IdleWatch(this.#shared, this.#turns, this.#stop.signal);
     this.#weights = new Weights(this.#shared, this.#turns, async () => this.#text?.noteChange());
   }
 
@@ -118,7 +121,7 @@ class LiveSession implements Session {
       return runRequest(this.#shared, options);
     };
     // Whatever a request waits for when the session is closed, its caller waits no longer.
-    return orAborted(this.#turns.take(work, signal), this.#stop.signal, closedError);
+    return orAborted(this.#idle.during(this.#turns.take(work, signal)), this.#stop.signal, closedError);
   }
 
   async runText(options: RunTextOptions): Promise<RunTextResult> {
@@ -130,7 +133,7 @@ class LiveSession implements Session {
       this.#checkOpen();
       return text.run(options);
     };
-    return orAborted(this.#turns.take(work, signal), this.#stop.signal, closedError);
+    return orAborted(this.#idle.during(this.#turns.take(work, signal)), this.#stop.signal, closedError);
   }
 
   async moveText(plan: Exclude<TextPlan, 'auto'>): Promise<void> {

@@ -1,16 +1,18 @@
 /** Isthmus's planner as an agent: the session's own knowledge and choice, with a simulated clock and link. */
 import type { Measurement } from '../device/fit.ts';
 import { fitProfile } from '../device/fit.ts';
+import { isRecheckDue, RECHECK_QUIET_MS } from '../device/recheck.ts';
 import { phaseMs } from '../device/span-ms.ts';
 import type { LinkObservation } from '../link/estimator.ts';
-import { planProbe } from '../link/probe.ts';
+import { type Idleness, MAX_IDLE_PROBES, PROBE_INTERVAL_MS, planProbe } from '../link/probe.ts';
 import { choosePlan } from '../planner/choose.ts';
-import type { Workload } from '../planner/types.ts';
+import type { PlanShape, Workload } from '../planner/types.ts';
 import { Knowledge } from '../session/knowledge.ts';
 import { createMemoryJsonStore } from '../storage/json-store.ts';
 import type { Agent, Ask } from './agents.ts';
+import { playOut } from './outcome.ts';
 import type { Random } from './random.ts';
-import type { Moment, World } from './world.ts';
+import { type Moment, trueCosts, type World } from './world.ts';
 
 /** Calibration as a session does it: the first two blocks at two sizes, with the noise of one run. */
 const CALIBRATED_BLOCKS = 2;
@@ -18,18 +20,22 @@ const CALIBRATION_UNITS = [0.25, 1] as const;
 const CALIBRATION_DEVIATION = 0.05;
 const PROBE_DEVIATION = 0.12;
 
-/** `momentAt` is the world at the request that is asked for: what a probe just before it would meet. */
-export function plannerAgent(world: World, random: Random, momentAt: () => Moment): Agent {
+/** A look at the device, as `session/rehearse` takes it: a short input, a few tokens. */
+const CHECK_SHARE = 0.25;
+const CHECK_TOKENS = 4;
+
+const LOCAL = (blocks: number): PlanShape => ({ id: 'local', kind: 'local', cut: blocks, codec: 'none' });
+
+export function plannerAgent(world: World, random: Random): Agent {
   const { manifest } = world;
   let now = 0;
   const clock = { now: () => now, epoch: () => now };
   const knowledge = new Knowledge(manifest, createMemoryJsonStore(), clock);
   knowledge.useDevice(fitProfile(manifest, 'wasm', calibration(world, random)));
-  const probe = (at: number, quietMs: number, probes: number): boolean => {
+  const probe = (at: number, idleness: Idleness, { link }: Moment): void => {
     now = at;
-    const planned = planProbe(knowledge.link, { quietMs, probes }, at);
-    if (planned === undefined) return false;
-    const { link } = momentAt();
+    const planned = planProbe(knowledge.link, idleness, at);
+    if (planned === undefined) return;
     const seen = (bytes: number, rate: number): number =>
       (link.rttMs + (1000 * bytes) / rate) * random.factor(PROBE_DEVIATION);
     const observations: LinkObservation[] = [{ kind: 'rtt', ms: seen(0, 1) }];
@@ -42,9 +48,21 @@ export function plannerAgent(world: World, random: Random, momentAt: () => Momen
       observations.push({ kind: 'transfer', direction: 'down', bytes: planned.downBytes, ms });
     }
     for (const one of observations) knowledge.observeLink(one);
-    return true;
   };
-  let lastAt: number | undefined;
+  const check = (at: number, moment: Moment): void => {
+    now = at;
+    const due = isRecheckDue({ sinceSeenMs: knowledge.sinceDeviceMs, sinceCheckMs: at - checkedAt, checkMs });
+    if (!due) return;
+    const workload = { units: Math.round(moment.workload.units * CHECK_SHARE), tokens: CHECK_TOKENS };
+    const truth = trueCosts(world, { ...moment, workload });
+    const { deviceMs, totalMs } = playOut(LOCAL(manifest.blocks.length), truth, random);
+    void knowledge.observeDevice(deviceMs, workload);
+    checkedAt = at;
+    checkMs = totalMs;
+  };
+  let checkedAt = -Infinity;
+  let checkMs = 0;
+  let last: { readonly moment: Moment; readonly endedAt: number } | undefined;
   return {
     name: 'isthmus',
     choose: (ask) => {
@@ -72,7 +90,7 @@ export function plannerAgent(world: World, random: Random, momentAt: () => Momen
         for (const one of outcome.link) knowledge.observeLink(one);
       }
       knowledge.observeTokens(tokens, ask.maxTokens);
-      lastAt = ask.at;
+      last = { moment: momentOf(ask), endedAt: ask.at + outcome.totalMs };
     },
   };
 
@@ -80,10 +98,28 @@ export function plannerAgent(world: World, random: Random, momentAt: () => Momen
     return { units, tokens: knowledge.expectedTokens(maxTokens) };
   }
 
-  /** Probes that a session would have sent since the last request. */
-  function idle({ at, isUp }: Ask): void {
-    if (!isUp) return;
-    if (lastAt === undefined) probe(at, Infinity, 0);
+  /** What a session does while nobody asks (`session/idle`); it meets the world as the last request left it. */
+  function idle(ask: Ask): void {
+    if (last === undefined) {
+      if (ask.isUp) probe(ask.at, { quietMs: Infinity, probes: 0 }, momentOf(ask));
+      return;
+    }
+    const { moment, endedAt } = last;
+    if (endedAt + RECHECK_QUIET_MS > ask.at) return;
+    check(endedAt + RECHECK_QUIET_MS, moment);
+    let at = endedAt + RECHECK_QUIET_MS;
+    for (let probes = 0; moment.isUp && probes < MAX_IDLE_PROBES; probes += 1) {
+      const quietMs = PROBE_INTERVAL_MS * 2 ** probes;
+      at += quietMs;
+      if (at > ask.at) return;
+      probe(at, { quietMs, probes }, moment);
+    }
+  }
+
+  function momentOf({ at }: Ask): Moment {
+    const found = world.moments.find((moment) => moment.at === at);
+    if (found === undefined) throw new RangeError(`nothing was asked at ${at}`);
+    return found;
   }
 }
 

@@ -44,13 +44,8 @@ interface Scene {
 /** All agents in one world, each with the same noise; the best fixed plan in hindsight is among them. */
 export function playWorld(world: World, seed: number): readonly Episode[] {
   const scenes = world.moments.map((moment) => sceneOf(world, moment));
-  let current: Moment | undefined;
-  const momentAt = (): Moment => {
-    if (current === undefined) throw new RangeError('nothing was asked yet');
-    return current;
-  };
   const agents: readonly ((random: Random) => Agent)[] = [
-    (random) => plannerAgent(world, random, momentAt),
+    (random) => plannerAgent(world, random),
     () => always('all local', 'local'),
     () => always('all remote', 'remote'),
     () => always('static best', staticBest(scenes)),
@@ -59,10 +54,8 @@ export function playWorld(world: World, seed: number): readonly Episode[] {
   ];
   return agents.map((make) => {
     const random = seeded(seed);
-    current = world.moments[0];
     const agent = make(random);
     const steps = scenes.map((scene): Step => {
-      current = scene.moment;
       const plan = agent.choose(scene.ask);
       agent.learn(scene.ask, playOut(plan, scene.costs, random), scene.moment.workload.tokens);
       return stepOf(plan, scene);

@@ -1,0 +1,97 @@
+/**
+ * What a session does while nobody asks anything: looks at a device that no request ran on for a while, and
+ * at a link whose estimate has faded. Both are bounded, and end when a request comes.
+ */
+import { isRecheckDue, RECHECK_QUIET_MS } from '../device/recheck.ts';
+import { isIsthmusError } from '../errors.ts';
+import { MAX_IDLE_PROBES, PROBE_INTERVAL_MS, planProbe, sendProbe } from '../link/probe.ts';
+import type { Shared } from './parts.ts';
+import { recheck } from './rehearse.ts';
+import type { Turns } from './turns.ts';
+import { inBackground } from './waiting.ts';
+
+export class IdleWatch {
+  readonly #shared: Shared;
+  readonly #turns: Turns;
+  readonly #stop: AbortSignal;
+  #busy = 0;
+  #quiet = new AbortController();
+  #checkedAt: number | undefined;
+  #checkMs = 0;
+
+  /** `stop` ends it for good. */
+  constructor(shared: Shared, turns: Turns, stop: AbortSignal) {
+    this.#shared = shared;
+    this.#turns = turns;
+    this.#stop = stop;
+  }
+
+  /** Runs a request; what goes on meanwhile for want of one ends. */
+  async during<T>(request: Promise<T>): Promise<T> {
+    this.#busy += 1;
+    this.#quiet.abort();
+    try {
+      return await request;
+    } finally {
+      this.#busy -= 1;
+      if (this.#busy === 0 && !this.#stop.aborted) {
+        this.#quiet = new AbortController();
+        inBackground(this.#look(AbortSignal.any([this.#quiet.signal, this.#stop])));
+      }
+    }
+  }
+
+  async #look(over: AbortSignal): Promise<void> {
+    if (!(await this.#wait(RECHECK_QUIET_MS, over))) return;
+    await this.#lookAtDevice(over);
+    for (let probes = 0; probes < MAX_IDLE_PROBES; probes += 1) {
+      if (!(await this.#wait(PROBE_INTERVAL_MS * 2 ** probes, over))) return;
+      await this.#lookAtLink(probes);
+    }
+  }
+
+  async #lookAtDevice(over: AbortSignal): Promise<void> {
+    const { knowledge, parts } = this.#shared;
+    const now = parts.clock.now();
+    const sinceCheckMs = this.#checkedAt === undefined ? Infinity : now - this.#checkedAt;
+    const watch = { sinceSeenMs: knowledge.sinceDeviceMs, sinceCheckMs, checkMs: this.#checkMs };
+    if (!isRecheckDue(watch)) return;
+    try {
+      // A turn like any request's, so that nothing else runs beside what is timed.
+      const ran = await this.#turns.take(() => recheck(this.#shared, over), over);
+      if (!ran) return;
+      this.#checkedAt = now;
+      this.#checkMs = parts.clock.now() - now;
+    } catch (error) {
+      // A request came, or the worker died: whoever asks next finds out.
+      if (!isIsthmusError(error)) throw error;
+    }
+  }
+
+  async #lookAtLink(probes: number): Promise<void> {
+    const { link, knowledge, parts } = this.#shared;
+    if (link === undefined || link.state !== 'up') return;
+    const idleness = { quietMs: PROBE_INTERVAL_MS * 2 ** probes, probes };
+    const planned = planProbe(knowledge.link, idleness, parts.clock.now());
+    if (planned === undefined) return;
+    try {
+      for (const seen of await sendProbe(planned, (bytes, padding) => link.ping(bytes, padding))) {
+        knowledge.observeLink(seen);
+      }
+    } catch (error) {
+      // A link that is gone shows in its state.
+      if (!isIsthmusError(error)) throw error;
+    }
+  }
+
+  /** False when it is over. */
+  async #wait(ms: number, over: AbortSignal): Promise<boolean> {
+    const waited = AbortSignal.any([this.#shared.timeout(ms), over]);
+    if (!waited.aborted) {
+      await new Promise<void>((resolve) => {
+        waited.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+    return !over.aborted;
+  }
+}
