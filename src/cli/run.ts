@@ -6,9 +6,16 @@ import { UsageError } from './flags.ts';
 import { importCommand } from './import.ts';
 import { inspectCommand } from './inspect.ts';
 import { serveCommand } from './serve.ts';
+import { simulateCommand } from './simulate.ts';
 import { verifyCommand } from './verify.ts';
 
-const COMMANDS: readonly Command[] = [importCommand, inspectCommand, verifyCommand, serveCommand];
+const COMMANDS: readonly Command[] = [
+  importCommand,
+  inspectCommand,
+  verifyCommand,
+  serveCommand,
+  simulateCommand,
+];
 
 export const EXIT_OK = 0;
 export const EXIT_FAILED = 1;

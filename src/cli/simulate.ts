@@ -1,0 +1,108 @@
+/** `isthmus simulate`: how well the planner chooses, over made-up worlds around a real package. */
+import { IsthmusError } from '../errors.ts';
+import { openPackage } from '../package/node/open-package.ts';
+import { type Episode, playWorld } from '../simulation/run.ts';
+import { type Summary, summarise } from '../simulation/summary.ts';
+import { makeWorld } from '../simulation/world.ts';
+import type { Command } from './command.ts';
+import { onePositional, optionalNumber, parseFlags } from './flags.ts';
+import { table } from './inspect-table.ts';
+
+const DEFAULT_WORLDS = 1000;
+const DEFAULT_REQUESTS = 40;
+
+/** Each keeps a few numbers per request and agent: a million requests are some hundred megabytes. */
+const MAX_REQUESTS_IN_ALL = 1_000_000;
+
+const COUNTS = { min: 1, max: MAX_REQUESTS_IN_ALL };
+/** Seeds are words of 32 bits. */
+const SEEDS = { min: 0, max: 2 ** 32 - 1 };
+
+/** Worlds, some 5 s of them, after which progress is told. */
+const TOLD_WORLDS = 250;
+
+/** Requests of a package that names no rate of its own: rows. */
+const PLAIN_UNITS = { low: 16, high: 256 };
+const PLAIN_TOKENS_PER_UNIT = 0.25;
+
+/** Seconds of the shortest and the longest recording, and words' tokens a second. */
+const SPEECH_SECONDS = { low: 1, high: 7 };
+const TOKENS_PER_SECOND = 3;
+
+const HELP = `Plays requests through made-up worlds with the planner's own code, and with others in its place.
+
+Usage: isthmus simulate PKG [OPTIONS]
+
+  --worlds N     worlds: a device, an endpoint and a link each, most of them changing half way (default ${DEFAULT_WORLDS})
+  --requests N   requests in each (default ${DEFAULT_REQUESTS})
+  --seed N       of the first world (default 1); the same seed gives the same figures
+  --json         one JSON document: {"worlds", "requests", "agents": [{"agent", "meanRegret", "p95Regret", ...}]}
+  --help         show this
+
+Regret is the share by which a request took longer than the best plan would have, noise left out. "static best"
+knows in hindsight which one plan is best for a whole world; nobody can choose it beforehand.
+
+Example:
+  isthmus simulate ./package --worlds 250
+`;
+
+export const simulateCommand: Command = {
+  name: 'simulate',
+  summary: 'measure how well the planner chooses, over simulated devices and links',
+  help: HELP,
+  run: async (args, io) => {
+    const flags = parseFlags(args, {
+      worlds: { type: 'string' },
+      requests: { type: 'string' },
+      seed: { type: 'string' },
+      json: { type: 'boolean' },
+    });
+    const { values } = flags;
+    const { manifest } = await openPackage(onePositional(flags.positionals, 'package'));
+    if (manifest.stages[0]?.kind !== 'once') {
+      throw new IsthmusError(
+        'unsupported-model',
+        `'${manifest.name}' begins with its token loop: the simulation plays models with an input stage, such as speech`,
+      );
+    }
+    const worlds = optionalNumber('worlds', values.worlds, COUNTS) ?? DEFAULT_WORLDS;
+    const requests = optionalNumber('requests', values.requests, COUNTS) ?? DEFAULT_REQUESTS;
+    const firstSeed = optionalNumber('seed', values.seed, SEEDS) ?? 1;
+    if (worlds * requests > MAX_REQUESTS_IN_ALL) {
+      throw new IsthmusError('bad-option', `worlds times requests may be at most ${MAX_REQUESTS_IN_ALL}`);
+    }
+    const rate = manifest.audio?.sampleRate;
+    const units =
+      rate === undefined ? PLAIN_UNITS : { low: SPEECH_SECONDS.low * rate, high: SPEECH_SECONDS.high * rate };
+    const tokensPerUnit = rate === undefined ? PLAIN_TOKENS_PER_UNIT : TOKENS_PER_SECOND / rate;
+    const episodes: Episode[] = [];
+    for (let index = 0; index < worlds; index += 1) {
+      const seed = firstSeed + index;
+      const world = makeWorld({ manifest, requests, units, tokensPerUnit, seed });
+      episodes.push(...playWorld(world, seed));
+      if ((index + 1) % TOLD_WORLDS === 0) io.stderr(`${index + 1} of ${worlds} worlds\n`);
+    }
+    const agents = summarise(episodes);
+    io.stdout(
+      values.json === true
+        ? `${JSON.stringify({ model: manifest.name, worlds, requests: worlds * requests, firstSeed, agents })}\n`
+        : describe(agents, worlds, requests),
+    );
+    return 0;
+  },
+};
+
+function describe(agents: readonly Summary[], worlds: number, requests: number): string {
+  const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
+  const rows = agents.map((one) => [
+    one.agent,
+    percent(one.meanRegret),
+    percent(one.p95Regret),
+    percent(one.nearPure),
+    percent(one.afterChange[0] ?? 0),
+    percent(one.afterChange[9] ?? 0),
+    percent(one.cloudShare),
+  ]);
+  const header = ['', 'regret', '95th pct', 'near best pure', 'at a change', '10th after', 'endpoint time'];
+  return `${worlds} worlds of ${requests} requests\n\n${table(header, rows)}\n`;
+}

@@ -1,0 +1,60 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { run } from '../../src/cli/run.ts';
+import type { OpenedPackage } from '../../src/package/node/open-package.ts';
+import { importSpeech, onDisk } from '../endpoint/packages.ts';
+
+let speech: OpenedPackage;
+
+beforeAll(async () => {
+  speech = await onDisk(await importSpeech('speech', []));
+});
+
+async function simulate(...args: string[]) {
+  let stdout = '';
+  let stderr = '';
+  const code = await run(['simulate', ...args], {
+    stdout: (text) => {
+      stdout += text;
+    },
+    stderr: (text) => {
+      stderr += text;
+    },
+    untilStopped: () => new Promise(() => undefined),
+  });
+  return { code, stdout, stderr };
+}
+
+describe('isthmus simulate', () => {
+  it('tells of every agent, the same for the same seed', async () => {
+    const args = [speech.dir, '--worlds', '3', '--requests', '6', '--seed', '5', '--json'];
+    const first = await simulate(...args);
+    expect(first.code).toBe(0);
+    const { agents, requests } = JSON.parse(first.stdout);
+    expect(requests).toBe(18);
+    expect(agents.map(({ agent }: { agent: string }) => agent)).toEqual([
+      'isthmus',
+      'all local',
+      'all remote',
+      'static best',
+      'offline profile',
+      'UCB bandit',
+    ]);
+    expect((await simulate(...args)).stdout).toBe(first.stdout);
+  });
+
+  it('prints a table, and its help', async () => {
+    const { stdout } = await simulate(speech.dir, '--worlds', '2', '--requests', '4');
+    expect(stdout).toContain('2 worlds of 4 requests');
+    expect(stdout).toMatch(/isthmus +\d/);
+    expect((await simulate('--help')).stdout).toContain('Regret is');
+  });
+
+  it.each([[['--worlds', '0']], [['--worlds', '1000000', '--requests', '2']], [['--seed', 'x']]])(
+    'refuses %j',
+    async (args) => {
+      const { code, stderr } = await simulate(speech.dir, ...args);
+      expect(code).toBe(1);
+      expect(stderr).toContain('bad-option');
+    },
+  );
+});

@@ -1,0 +1,123 @@
+/** What a session does while nobody asks: bounded, and over when someone does. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/core/clock.ts';
+import {
+  isRecheckDue,
+  MAX_RECHECK_SHARE,
+  RECHECK_AFTER_MS,
+  RECHECK_QUIET_MS,
+} from '../../src/device/recheck.ts';
+import { PROBE_INTERVAL_MS } from '../../src/link/probe.ts';
+import type { OpenedPackage } from '../../src/package/node/open-package.ts';
+import { createMemoryJsonStore } from '../../src/storage/json-store.ts';
+import { importSpeech, onDisk } from '../endpoint/packages.ts';
+import { features } from '../endpoint/with-endpoint.ts';
+import { isUp, open, startEndpoint, until } from './with-session.ts';
+
+const inputs = { features: features(5, 4) };
+const request = { inputs, maxTokens: 3 };
+const TEN_MINUTES_MS = 600_000;
+
+let speech: OpenedPackage;
+
+beforeAll(async () => {
+  speech = await onDisk(await importSpeech('speech', []));
+});
+
+/** A session whose clock and waits belong to the test. */
+async function idling() {
+  const endpoint = await startEndpoint(speech);
+  let offset = 0;
+  let profiles = 0;
+  const memory = createMemoryJsonStore();
+  const waits = new Map<number, AbortController[]>();
+  const opened = await open(speech, {
+    port: endpoint.port,
+    clock: { now: () => systemClock.now() + offset, epoch: () => systemClock.epoch() },
+    store: {
+      ...memory,
+      set: async (key, value) => {
+        profiles += 1;
+        await memory.set(key, value);
+      },
+    },
+    parts: {
+      timeout: (ms) => {
+        const wait = new AbortController();
+        waits.set(ms, [...(waits.get(ms) ?? []), wait]);
+        return wait.signal;
+      },
+    },
+  });
+  await opened.seen(isUp);
+  await opened.session.run({ ...request, plan: 'local' });
+  return {
+    ...opened,
+    later: (ms: number) => {
+      offset += ms;
+    },
+    /** Ends the latest wait of so many ms, as its time would. */
+    elapse: async (ms: number) => {
+      await until(() => (waits.get(ms) ?? []).length > 0);
+      waits.get(ms)?.pop()?.abort();
+    },
+    writes: () => profiles,
+  };
+}
+
+describe('an idle session', () => {
+  it('looks at a device on which nothing ran for a while, once', async () => {
+    const { session, later, elapse, writes } = await idling();
+    await session.run({ ...request, plan: 'remote' });
+    await elapse(RECHECK_QUIET_MS);
+    const before = writes();
+    later(2 * RECHECK_AFTER_MS);
+    await session.run({ ...request, plan: 'remote' });
+    await elapse(RECHECK_QUIET_MS);
+    await until(() => writes() > before);
+    expect(writes()).toBe(before + 1);
+  });
+
+  it('leaves a device alone that has just run', async () => {
+    const { session, elapse, writes } = await idling();
+    await session.run({ ...request, plan: 'local' });
+    const before = writes();
+    await elapse(RECHECK_QUIET_MS);
+    await session.run({ ...request, plan: 'remote' });
+    expect(writes()).toBe(before);
+  });
+
+  it('probes a link of which nothing is known any more', async () => {
+    const { session, wire, later, elapse } = await idling();
+    await session.run({ ...request, plan: 'remote' });
+    later(TEN_MINUTES_MS);
+    const before = wire.framesUp;
+    await elapse(RECHECK_QUIET_MS);
+    await elapse(PROBE_INTERVAL_MS);
+    await until(() => wire.framesUp > before);
+    await session.close();
+  });
+
+  it('ends with its session', async () => {
+    const { session, wire, later, elapse } = await idling();
+    await session.run({ ...request, plan: 'remote' });
+    await session.close();
+    const before = wire.framesUp;
+    later(TEN_MINUTES_MS);
+    await elapse(RECHECK_QUIET_MS);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(wire.framesUp).toBe(before);
+  });
+});
+
+describe('a check', () => {
+  it('takes no more than its share of time', () => {
+    const due = { sinceSeenMs: RECHECK_AFTER_MS, sinceCheckMs: Infinity, checkMs: 0 };
+    expect(isRecheckDue(due)).toBe(true);
+    expect(isRecheckDue({ ...due, sinceSeenMs: RECHECK_AFTER_MS - 1 })).toBe(false);
+    expect(isRecheckDue({ ...due, sinceCheckMs: 10_000, checkMs: 10_000 * MAX_RECHECK_SHARE })).toBe(true);
+    expect(isRecheckDue({ ...due, sinceCheckMs: 10_000, checkMs: 10_000 * MAX_RECHECK_SHARE + 1 })).toBe(
+      false,
+    );
+  });
+});
