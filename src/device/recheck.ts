@@ -1,5 +1,5 @@
 /**
- * When to look at a device again that no request runs on: it may have cooled down, or another tab may have
+ * When to look again at a device that no request runs on: it may have cooled down, or another tab may have
  * closed, and nothing else would tell. Pure.
  */
 
@@ -21,6 +21,8 @@ export interface DeviceWatch {
   readonly checkMs: number;
 }
 
-export function isRecheckDue({ sinceSeenMs, sinceCheckMs, checkMs }: DeviceWatch): boolean {
-  return sinceSeenMs >= RECHECK_AFTER_MS && checkMs <= MAX_RECHECK_SHARE * sinceCheckMs;
+/** Ms until the next look, at least the quiet that is waited for. */
+export function recheckInMs({ sinceSeenMs, sinceCheckMs, checkMs }: DeviceWatch): number {
+  const affordable = checkMs / MAX_RECHECK_SHARE - sinceCheckMs;
+  return Math.max(RECHECK_QUIET_MS, RECHECK_AFTER_MS - sinceSeenMs, affordable);
 }

@@ -2,7 +2,7 @@
  * What a session does while nobody asks anything: looks at a device that no request ran on for a while, and
  * at a link whose estimate has faded. Both are bounded, and end when a request comes.
  */
-import { isRecheckDue, RECHECK_QUIET_MS } from '../device/recheck.ts';
+import { recheckInMs } from '../device/recheck.ts';
 import { isIsthmusError } from '../errors.ts';
 import { MAX_IDLE_PROBES, PROBE_INTERVAL_MS, planProbe, sendProbe } from '../link/probe.ts';
 import type { Shared } from './parts.ts';
@@ -42,20 +42,23 @@ export class IdleWatch {
   }
 
   async #look(over: AbortSignal): Promise<void> {
-    if (!(await this.#wait(RECHECK_QUIET_MS, over))) return;
-    await this.#lookAtDevice(over);
+    await Promise.all([this.#watchDevice(over), this.#watchLink(over)]);
+  }
+
+  async #watchLink(over: AbortSignal): Promise<void> {
     for (let probes = 0; probes < MAX_IDLE_PROBES; probes += 1) {
       if (!(await this.#wait(PROBE_INTERVAL_MS * 2 ** probes, over))) return;
       await this.#lookAtLink(probes);
     }
   }
 
-  async #lookAtDevice(over: AbortSignal): Promise<void> {
+  /** Once in each quiet: a page that is left open is not worth a battery. */
+  async #watchDevice(over: AbortSignal): Promise<void> {
     const { knowledge, parts } = this.#shared;
-    const now = parts.clock.now();
-    const sinceCheckMs = this.#checkedAt === undefined ? Infinity : now - this.#checkedAt;
+    const sinceCheckMs = this.#checkedAt === undefined ? Infinity : parts.clock.now() - this.#checkedAt;
     const watch = { sinceSeenMs: knowledge.sinceDeviceMs, sinceCheckMs, checkMs: this.#checkMs };
-    if (!isRecheckDue(watch)) return;
+    if (!(await this.#wait(recheckInMs(watch), over))) return;
+    const now = parts.clock.now();
     try {
       // A turn like any request's, so that nothing else runs beside what is timed.
       const ran = await this.#turns.take(() => recheck(this.#shared, over), over);

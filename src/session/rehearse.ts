@@ -9,8 +9,10 @@ import { sampleFeeds, unitsFor } from './calibrate.ts';
 import type { Shared } from './parts.ts';
 
 /** Rows (frames) of the rehearsal, and tokens of its answer: enough to see each phase run warm. */
-const REHEARSAL_ROWS = 48;
-const REHEARSAL_TOKENS = 4;
+const REHEARSAL = { rows: 48, tokens: 4 };
+
+/** Of a mere look whether the device is as fast as it was: as little as shows that, for it may be made often. */
+const RECHECK = { rows: 12, tokens: 1 };
 
 /** From this confidence on every block has been seen to run, on this visit or an earlier one. */
 const KNOWN_CONFIDENCE = 0.4;
@@ -25,7 +27,8 @@ export async function rehearse(shared: Shared, signal: AbortSignal): Promise<voi
   const stage = stageAt(manifest, 0);
   if (stage.kind !== 'once' || !canRehearse(manifest)) return;
   if (knowledge.device.confidence >= KNOWN_CONFIDENCE) return;
-  for (let run = 0; run <= REHEARSALS; run += 1) await rehearseOnce(shared, stage, run > 0, signal);
+  for (let run = 0; run <= REHEARSALS; run += 1)
+    await rehearseOnce(shared, stage, REHEARSAL, run > 0, signal);
 }
 
 /**
@@ -37,7 +40,7 @@ export async function recheck(shared: Shared, signal: AbortSignal): Promise<bool
   const stage = stageAt(manifest, 0);
   if (stage.kind !== 'once' || !canRehearse(manifest)) return false;
   if (!shared.device.isBuilt(manifest.blocks.length)) return false;
-  await rehearseOnce(shared, stage, true, signal);
+  await rehearseOnce(shared, stage, RECHECK, true, signal);
   return true;
 }
 
@@ -48,16 +51,17 @@ function canRehearse({ generation, stages }: Manifest): boolean {
 async function rehearseOnce(
   { device, knowledge }: Shared,
   stage: OnceStage,
+  size: typeof REHEARSAL,
   counts: boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  const units = unitsFor(stage, REHEARSAL_ROWS);
-  const request = { inputs: sampleFeeds(stage, units), prefix: [], maxTokens: REHEARSAL_TOKENS };
+  const units = unitsFor(stage, size.rows);
+  const request = { inputs: sampleFeeds(stage, units), prefix: [], maxTokens: size.tokens };
   const { tokens, segmentMs } = await device.use((runner) =>
     runner.generate(request, { onToken: () => undefined, signal }),
   );
   if (!counts) return;
   // As many steps as there are tokens when the bound ended it; one more when the model did.
-  const steps = Math.min(REHEARSAL_TOKENS, tokens.length + 1);
+  const steps = Math.min(size.tokens, tokens.length + 1);
   await knowledge.observeDevice(segmentMs, { units, tokens: steps - 1 });
 }

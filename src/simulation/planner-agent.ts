@@ -1,7 +1,7 @@
 /** Isthmus's planner as an agent: the session's own knowledge and choice, with a simulated clock and link. */
 import type { Measurement } from '../device/fit.ts';
 import { fitProfile } from '../device/fit.ts';
-import { isRecheckDue, RECHECK_QUIET_MS } from '../device/recheck.ts';
+import { recheckInMs } from '../device/recheck.ts';
 import { phaseMs } from '../device/span-ms.ts';
 import type { LinkObservation } from '../link/estimator.ts';
 import { type Idleness, MAX_IDLE_PROBES, PROBE_INTERVAL_MS, planProbe } from '../link/probe.ts';
@@ -20,14 +20,16 @@ const CALIBRATION_UNITS = [0.25, 1] as const;
 const CALIBRATION_DEVIATION = 0.05;
 const PROBE_DEVIATION = 0.12;
 
-/** A look at the device, as `session/rehearse` takes it: a short input, a few tokens. */
-const CHECK_SHARE = 0.25;
-const CHECK_TOKENS = 4;
+/** As `session/rehearse` does it: a short input, as a share of the first request's, and a few tokens. */
+const REHEARSAL = { share: 0.25, tokens: 4 };
+const RECHECK = { share: 0.06, tokens: 1 };
+const REHEARSALS = 2;
 
 const LOCAL = (blocks: number): PlanShape => ({ id: 'local', kind: 'local', cut: blocks, codec: 'none' });
 
 export function plannerAgent(world: World, random: Random): Agent {
   const { manifest } = world;
+  const typicalUnits = world.moments[0]?.workload.units ?? 1;
   let now = 0;
   const clock = { now: () => now, epoch: () => now };
   const knowledge = new Knowledge(manifest, createMemoryJsonStore(), clock);
@@ -49,16 +51,21 @@ export function plannerAgent(world: World, random: Random): Agent {
     }
     for (const one of observations) knowledge.observeLink(one);
   };
-  const check = (at: number, moment: Moment): void => {
-    now = at;
-    const due = isRecheckDue({ sinceSeenMs: knowledge.sinceDeviceMs, sinceCheckMs: at - checkedAt, checkMs });
-    if (!due) return;
-    const workload = { units: Math.round(moment.workload.units * CHECK_SHARE), tokens: CHECK_TOKENS };
+  /** A small request of the session's own. */
+  const rehearse = (moment: Moment, { share, tokens }: typeof REHEARSAL): number => {
+    const workload = { units: Math.round(typicalUnits * share), tokens };
     const truth = trueCosts(world, { ...moment, workload });
     const { deviceMs, totalMs } = playOut(LOCAL(manifest.blocks.length), truth, random);
     void knowledge.observeDevice(deviceMs, workload);
-    checkedAt = at;
-    checkMs = totalMs;
+    return totalMs;
+  };
+  const check = (from: number, until: number, moment: Moment): void => {
+    now = from;
+    const watch = { sinceSeenMs: knowledge.sinceDeviceMs, sinceCheckMs: from - checkedAt, checkMs };
+    now += recheckInMs(watch);
+    if (now > until) return;
+    checkMs = rehearse(moment, RECHECK);
+    checkedAt = now;
   };
   let checkedAt = -Infinity;
   let checkMs = 0;
@@ -101,13 +108,14 @@ export function plannerAgent(world: World, random: Random): Agent {
   /** What a session does while nobody asks (`session/idle`); it meets the world as the last request left it. */
   function idle(ask: Ask): void {
     if (last === undefined) {
+      // Weights are here in these worlds: the whole model was rehearsed before anyone asked.
+      for (let run = 0; run < REHEARSALS; run += 1) rehearse(momentOf(ask), REHEARSAL);
       if (ask.isUp) probe(ask.at, { quietMs: Infinity, probes: 0 }, momentOf(ask));
       return;
     }
     const { moment, endedAt } = last;
-    if (endedAt + RECHECK_QUIET_MS > ask.at) return;
-    check(endedAt + RECHECK_QUIET_MS, moment);
-    let at = endedAt + RECHECK_QUIET_MS;
+    check(endedAt, ask.at, moment);
+    let at = endedAt;
     for (let probes = 0; moment.isUp && probes < MAX_IDLE_PROBES; probes += 1) {
       const quietMs = PROBE_INTERVAL_MS * 2 ** probes;
       at += quietMs;

@@ -2,10 +2,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import {
-  isRecheckDue,
   MAX_RECHECK_SHARE,
   RECHECK_AFTER_MS,
   RECHECK_QUIET_MS,
+  recheckInMs,
 } from '../../src/device/recheck.ts';
 import { PROBE_INTERVAL_MS } from '../../src/link/probe.ts';
 import type { OpenedPackage } from '../../src/package/node/open-package.ts';
@@ -30,7 +30,7 @@ async function idling() {
   let offset = 0;
   let profiles = 0;
   const memory = createMemoryJsonStore();
-  const waits = new Map<number, AbortController[]>();
+  const waits: { readonly ms: number; readonly end: AbortController }[] = [];
   const opened = await open(speech, {
     port: endpoint.port,
     clock: { now: () => systemClock.now() + offset, epoch: () => systemClock.epoch() },
@@ -44,7 +44,7 @@ async function idling() {
     parts: {
       timeout: (ms) => {
         const wait = new AbortController();
-        waits.set(ms, [...(waits.get(ms) ?? []), wait]);
+        waits.push({ ms, end: wait });
         return wait.signal;
       },
     },
@@ -56,10 +56,11 @@ async function idling() {
     later: (ms: number) => {
       offset += ms;
     },
-    /** Ends the latest wait of so many ms, as its time would. */
-    elapse: async (ms: number) => {
-      await until(() => (waits.get(ms) ?? []).length > 0);
-      waits.get(ms)?.pop()?.abort();
+    /** Ends the latest wait of about so many ms, as its time would. */
+    elapse: async (least: number, most = least) => {
+      const fits = ({ ms }: { ms: number }): boolean => ms >= least && ms <= most;
+      await until(() => waits.some(fits));
+      waits.findLast(fits)?.end.abort();
     },
     writes: () => profiles,
   };
@@ -68,8 +69,6 @@ async function idling() {
 describe('an idle session', () => {
   it('looks at a device on which nothing ran for a while, once', async () => {
     const { session, later, elapse, writes } = await idling();
-    await session.run({ ...request, plan: 'remote' });
-    await elapse(RECHECK_QUIET_MS);
     const before = writes();
     later(2 * RECHECK_AFTER_MS);
     await session.run({ ...request, plan: 'remote' });
@@ -80,11 +79,13 @@ describe('an idle session', () => {
 
   it('leaves a device alone that has just run', async () => {
     const { session, elapse, writes } = await idling();
-    await session.run({ ...request, plan: 'local' });
     const before = writes();
-    await elapse(RECHECK_QUIET_MS);
+    await session.run({ ...request, plan: 'remote' });
+    // The wait for it is as long as the device is still known for, and another request comes first.
     await session.run({ ...request, plan: 'remote' });
     expect(writes()).toBe(before);
+    await elapse(RECHECK_QUIET_MS + 1, RECHECK_AFTER_MS);
+    await until(() => writes() > before);
   });
 
   it('probes a link of which nothing is known any more', async () => {
@@ -92,7 +93,6 @@ describe('an idle session', () => {
     await session.run({ ...request, plan: 'remote' });
     later(TEN_MINUTES_MS);
     const before = wire.framesUp;
-    await elapse(RECHECK_QUIET_MS);
     await elapse(PROBE_INTERVAL_MS);
     await until(() => wire.framesUp > before);
     await session.close();
@@ -104,20 +104,20 @@ describe('an idle session', () => {
     await session.close();
     const before = wire.framesUp;
     later(TEN_MINUTES_MS);
-    await elapse(RECHECK_QUIET_MS);
+    await elapse(RECHECK_QUIET_MS, PROBE_INTERVAL_MS);
     await new Promise((resolve) => setImmediate(resolve));
     expect(wire.framesUp).toBe(before);
   });
 });
 
-describe('a check', () => {
-  it('takes no more than its share of time', () => {
-    const due = { sinceSeenMs: RECHECK_AFTER_MS, sinceCheckMs: Infinity, checkMs: 0 };
-    expect(isRecheckDue(due)).toBe(true);
-    expect(isRecheckDue({ ...due, sinceSeenMs: RECHECK_AFTER_MS - 1 })).toBe(false);
-    expect(isRecheckDue({ ...due, sinceCheckMs: 10_000, checkMs: 10_000 * MAX_RECHECK_SHARE })).toBe(true);
-    expect(isRecheckDue({ ...due, sinceCheckMs: 10_000, checkMs: 10_000 * MAX_RECHECK_SHARE + 1 })).toBe(
-      false,
+describe('the wait for a look at the device', () => {
+  const known = { sinceSeenMs: Infinity, sinceCheckMs: Infinity, checkMs: 0 };
+
+  it('is a short quiet, as long as what ran tells enough, or as long as a look can be afforded', () => {
+    expect(recheckInMs(known)).toBe(RECHECK_QUIET_MS);
+    expect(recheckInMs({ ...known, sinceSeenMs: 1_000 })).toBe(RECHECK_AFTER_MS - 1_000);
+    expect(recheckInMs({ ...known, sinceCheckMs: 20_000, checkMs: 1_000 })).toBe(
+      1_000 / MAX_RECHECK_SHARE - 20_000,
     );
   });
 });
