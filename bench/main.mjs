@@ -8,6 +8,7 @@ import { openWorld } from './setup/world.mjs';
 import { measureCold } from './suites/cold.mjs';
 import { measureEndpoint } from './suites/endpoint.mjs';
 import { measureFirst } from './suites/first.mjs';
+import { measureGrid } from './suites/grid.mjs';
 import { measureLink } from './suites/link.mjs';
 import { measureLocal } from './suites/local.mjs';
 import { measurePlans } from './suites/plans.mjs';
@@ -16,8 +17,13 @@ import { measureWire } from './suites/wire.mjs';
 
 const MODEL = 'moonshine-tiny-q8';
 const SPEECH_SUITES = { local: measureLocal, wire: measureWire, plans: measurePlans };
+/** The planner over a grid of scenarios; a line of JSON for each, so that a run can be taken up again. */
+const GRID_SUITES = {
+  quick: (world, options) => measureGrid(world, options, 'quick'),
+  full: (world, options) => measureGrid(world, options, 'full'),
+};
 const TEXT_SUITES = { text: measureText, first: measureFirst };
-const SUITES = { ...SPEECH_SUITES, ...TEXT_SUITES };
+const SUITES = { ...SPEECH_SUITES, ...GRID_SUITES, ...TEXT_SUITES };
 /** Suites with a model and a link of their own; run only when named. */
 const APART = { cold: measureCold, endpoint: measureEndpoint, link: measureLink };
 const DEFAULT_RUNS = 7;
@@ -31,12 +37,14 @@ const HELP = `Measures the library in Chromium: npm run bench [-- OPTIONS]
   --suite NAME   local   local mode beside the same model in onnxruntime-web directly
                  wire    bytes and round trips of every plan
                  plans   predicted and measured time of every plan, and the cold calibration
+                 quick   the planner beside every forced plan over devices, links and work; under 5 minutes
+                 full    the same over more of them; --json takes up where a run ended
                  text    a language model on the device beside wllama and transformers.js
                  cold    a first visit over a slow link: first token, take-over, the endpoint's end
                  first   the first token of a first visit, beside wllama and transformers.js over the same link
                  endpoint  its decoding beside onnxruntime-node on the unsplit graph
                  link    a language model over 80 ms: proposals under a cut, second turns
-                 (default: all but 'text', which takes a quarter of an hour, and those after it)
+                 (default: the first three; not 'text', which takes a quarter of an hour, and those after it)
   --runs N       counted runs of each side in 'local' (default ${DEFAULT_RUNS})
   --rounds N     counted rounds of 'text', 'link' and 'endpoint' (default ${DEFAULT_ROUNDS})
   --json FILE    also write every figure to FILE
@@ -101,7 +109,8 @@ async function bench(options) {
   } finally {
     await world.close();
   }
-  await save(options, { model: MODEL, machine: before, ...results });
+  const isGrid = options.suites.some((suite) => Object.hasOwn(GRID_SUITES, suite));
+  if (!isGrid) await save(options, { model: MODEL, machine: before, ...results });
 }
 
 async function benchApart(options, before) {

@@ -21,6 +21,8 @@ const SINK_BYTES = 1024 * 1024;
  * @typedef {object} Relay
  * @property {number} port to connect to, on 127.0.0.1
  * @property {(port: number) => void} aim where new connections go
+ * @property {(link: { rttMs: number, upBitsPerSecond: number, downBitsPerSecond: number }) => void} shape what the
+ *   line is from now on, for connections that stand as well
  * @property {(epochMs?: number) => { up: number, down: number }} bytes delivered until then; default: now
  * @property {() => Promise<void>} close
  */
@@ -31,6 +33,7 @@ const SINK_BYTES = 1024 * 1024;
  */
 export async function startRelay({ target, rttMs, upBitsPerSecond, downBitsPerSecond }) {
   let aimed = target;
+  let handshakeMs = rttMs;
   const up = new Direction(upBitsPerSecond, rttMs);
   const down = new Direction(downBitsPerSecond, rttMs);
   const sockets = new Set();
@@ -40,7 +43,7 @@ export async function startRelay({ target, rttMs, upBitsPerSecond, downBitsPerSe
       sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));
     }
-    up.carry(client, far, rttMs);
+    up.carry(client, far, handshakeMs);
     down.carry(far, client, 0);
   });
   server.listen(0, '127.0.0.1');
@@ -49,6 +52,11 @@ export async function startRelay({ target, rttMs, upBitsPerSecond, downBitsPerSe
     port: server.address().port,
     aim: (port) => {
       aimed = port;
+    },
+    shape: (link) => {
+      handshakeMs = link.rttMs;
+      up.shape(link.upBitsPerSecond, link.rttMs);
+      down.shape(link.downBitsPerSecond, link.rttMs);
     },
     bytes: (epochMs = Infinity) => ({ up: up.bytesUntil(epochMs), down: down.bytesUntil(epochMs) }),
     close: async () => {
@@ -77,6 +85,11 @@ class Direction {
   #bytes = 0;
 
   constructor(bitsPerSecond, rttMs) {
+    this.shape(bitsPerSecond, rttMs);
+  }
+
+  /** What is under way arrives as it would have. */
+  shape(bitsPerSecond, rttMs) {
     this.#bytesPerMs = bitsPerSecond / 8 / 1000;
     this.#delayMs = rttMs / 2;
     this.#queueMs = Math.max(rttMs, MIN_QUEUE_BYTES / this.#bytesPerMs);

@@ -17,7 +17,9 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
  * @property {import('./recordings.mjs').Recording[]} recordings shortest first
  * @property {string} source where the recordings come from
  * @property {string} packageUrl relative to the page
- * @property {() => Promise<import('playwright-core').Page>} openPage in a context of its own: nothing is cached
+ * @property {(base?: string) => Promise<import('playwright-core').Page>} openPage in a context of its own: nothing is
+ *   cached; `base` is another way to the endpoint
+ * @property {string} url of the endpoint
  * @property {(line: string) => void} log
  * @property {() => Promise<void>} close
  */
@@ -33,10 +35,10 @@ export async function openWorld(modelName, log) {
     await endpoint.stop();
     throw error;
   });
-  const openPage = async () => {
+  const openPage = async (base = endpoint.url) => {
     const context = await browser.newContext();
     const page = await context.newPage();
-    await page.goto(endpoint.url);
+    await page.goto(base);
     await page.waitForFunction(() => globalThis.bench !== undefined);
     for (const { name, samples } of recordings) {
       const bytes = Buffer.from(samples.buffer, samples.byteOffset, samples.byteLength).toString('base64');
@@ -51,6 +53,7 @@ export async function openWorld(modelName, log) {
     source,
     packageUrl: `packages/${model.name}/`,
     openPage,
+    url: endpoint.url,
     log,
     close: async () => {
       await browser.close();

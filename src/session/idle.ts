@@ -89,7 +89,8 @@ export class IdleWatch {
 
   /** False when it is over. */
   async #wait(ms: number, over: AbortSignal): Promise<boolean> {
-    const waited = AbortSignal.any([this.#shared.timeout(ms), over]);
+    // Timers outside browsers take whole ms alone.
+    const waited = AbortSignal.any([this.#shared.timeout(Math.ceil(ms)), over]);
     if (!waited.aborted) {
       await new Promise<void>((resolve) => {
         waited.addEventListener('abort', () => resolve(), { once: true });
