@@ -6,6 +6,9 @@
 /** What ran here a few seconds ago has told how fast the device is. */
 export const RECHECK_AFTER_MS = 10_000;
 
+/** Unseen for longer it is looked at without a quiet: who asks without end must not be stuck with an old belief. */
+export const RECHECK_STALE_MS = 2 * RECHECK_AFTER_MS;
+
 /** Share of time that looking may take. */
 export const MAX_RECHECK_SHARE = 0.02;
 
@@ -21,8 +24,9 @@ export interface DeviceWatch {
   readonly checkMs: number;
 }
 
-/** Ms until the next look, at least the quiet that is waited for. */
+/** Ms until the next look: at least the quiet that is waited for, and 0 for one that waits no longer. */
 export function recheckInMs({ sinceSeenMs, sinceCheckMs, checkMs }: DeviceWatch): number {
   const affordable = checkMs / MAX_RECHECK_SHARE - sinceCheckMs;
-  return Math.max(RECHECK_QUIET_MS, RECHECK_AFTER_MS - sinceSeenMs, affordable);
+  const quiet = sinceSeenMs >= RECHECK_STALE_MS ? 0 : RECHECK_QUIET_MS;
+  return Math.max(quiet, RECHECK_AFTER_MS - sinceSeenMs, affordable);
 }

@@ -57,11 +57,14 @@ export class IdleWatch {
     const { knowledge, parts } = this.#shared;
     const sinceCheckMs = this.#checkedAt === undefined ? Infinity : parts.clock.now() - this.#checkedAt;
     const watch = { sinceSeenMs: knowledge.sinceDeviceMs, sinceCheckMs, checkMs: this.#checkMs };
-    if (!(await this.#wait(recheckInMs(watch), over))) return;
+    const inMs = recheckInMs(watch);
+    if (inMs > 0 && !(await this.#wait(inMs, over))) return;
+    // One that waits no longer is not given up for a request either: that waits for it, a few ms.
+    const until = inMs > 0 ? over : this.#stop;
     const now = parts.clock.now();
     try {
       // A turn like any request's, so that nothing else runs beside what is timed.
-      const ran = await this.#turns.take(() => recheck(this.#shared, over), over);
+      const ran = await this.#turns.take(() => recheck(this.#shared, until), until);
       if (!ran) return;
       this.#checkedAt = now;
       this.#checkMs = parts.clock.now() - now;

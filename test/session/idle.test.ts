@@ -5,6 +5,7 @@ import {
   MAX_RECHECK_SHARE,
   RECHECK_AFTER_MS,
   RECHECK_QUIET_MS,
+  RECHECK_STALE_MS,
   recheckInMs,
 } from '../../src/device/recheck.ts';
 import { PROBE_INTERVAL_MS } from '../../src/link/probe.ts';
@@ -70,11 +71,21 @@ describe('an idle session', () => {
   it('looks at a device on which nothing ran for a while, once', async () => {
     const { session, later, elapse, writes } = await idling();
     const before = writes();
-    later(2 * RECHECK_AFTER_MS);
+    later(RECHECK_AFTER_MS);
     await session.run({ ...request, plan: 'remote' });
     await elapse(RECHECK_QUIET_MS);
     await until(() => writes() > before);
     expect(writes()).toBe(before + 1);
+  });
+
+  it('does not wait for a quiet that never comes', async () => {
+    const { session, later, writes } = await idling();
+    const before = writes();
+    later(RECHECK_STALE_MS);
+    const first = session.run({ ...request, plan: 'remote' });
+    const asked = first.then(() => session.run({ ...request, plan: 'remote' }));
+    await asked;
+    await until(() => writes() > before);
   });
 
   it('leaves a device alone that has just run', async () => {
@@ -114,7 +125,8 @@ describe('the wait for a look at the device', () => {
   const known = { sinceSeenMs: Infinity, sinceCheckMs: Infinity, checkMs: 0 };
 
   it('is a short quiet, as long as what ran tells enough, or as long as a look can be afforded', () => {
-    expect(recheckInMs(known)).toBe(RECHECK_QUIET_MS);
+    expect(recheckInMs(known)).toBe(0);
+    expect(recheckInMs({ ...known, sinceSeenMs: RECHECK_AFTER_MS })).toBe(RECHECK_QUIET_MS);
     expect(recheckInMs({ ...known, sinceSeenMs: 1_000 })).toBe(RECHECK_AFTER_MS - 1_000);
     expect(recheckInMs({ ...known, sinceCheckMs: 20_000, checkMs: 1_000 })).toBe(
       1_000 / MAX_RECHECK_SHARE - 20_000,
