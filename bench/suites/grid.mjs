@@ -210,6 +210,7 @@ function describe(results) {
     table(['scenario', 'auto', 'ms', 'predicted', 'best', 'local', 'remote', 'middle cut', 'regret'], rows),
     '',
     `regret: mean ${percent(mean)} (at most ${percent(TARGETS.mean)}: ${met(mean <= TARGETS.mean)}), 95th percentile ${percent(p95)} (at most ${percent(TARGETS.p95)}: ${met(p95 <= TARGETS.p95)})`,
+    `the best measured plan was the one chosen: ${results.filter((one) => one.plan === one.oracle.plan).length} of ${results.length}; there regret is what the same plan took in two sessions`,
     `within ${TARGETS.nearRatio}x of the better pure plan: ${near} of ${results.length} (${met(near >= TARGETS.near * results.length)})`,
     `the best plan's gain over the better pure plan: at most ${percent(Math.max(...gains))}; predicted/measured: median ${ratio(median(results.map((one) => one.predictedMs / one.ms.total)))}`,
   ].join('\n');
