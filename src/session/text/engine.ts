@@ -128,8 +128,8 @@ export class TextEngine {
 
   #first(request: TextRequest, tokens: readonly number[]): { route: Route; reason: string } {
     const { plan } = request;
-    const forced = this.#mover.takeAsked();
-    if (forced !== undefined) return { route: this.#asked(forced, request), reason: 'asked for' };
+    const wish = this.#mover.takeAsked((asked) => this.#asked(asked, request));
+    if (wish !== undefined) return { route: wish, reason: 'asked for' };
     if (plan !== 'auto') return { route: this.#asked(plan, request), reason: 'asked for' };
     const situation = this.#situation(request, tokens, this.#expected(request.maxTokens));
     const { best, reason } = request.move ? firstRoute(situation) : chooseRoute(situation);

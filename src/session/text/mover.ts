@@ -59,11 +59,19 @@ export class Mover {
     this.#wake();
   }
 
-  takeAsked(): Exclude<TextPlan, 'auto'> | undefined {
+  /** The route that was asked for before a text began; a wish that `route` refuses is told so, and is none. */
+  takeAsked(route: (plan: Exclude<TextPlan, 'auto'>) => Route): Route | undefined {
     const asked = this.#asked;
     this.#asked = undefined;
-    asked?.resolve();
-    return asked?.plan;
+    if (asked === undefined) return undefined;
+    try {
+      const taken = route(asked.plan);
+      asked.resolve();
+      return taken;
+    } catch (error) {
+      asked.reject(error);
+      return undefined;
+    }
   }
 
   /** Resolves with a prepared move, or `undefined` when the period is over without one. Never rejects. */

@@ -127,6 +127,16 @@ describe('a plan that was asked for against the goal', () => {
     expect(tokens).toEqual(reference([1, 2], 10));
   });
 
+  it('is refused before the text begins, which then runs as it may', async () => {
+    const places = new FakePlaces(BLOCKS);
+    const engine = new TextEngine(places);
+    const wish = engine.moveTo('remote').catch((error: unknown) => error);
+    const { tokens } = await engine.run(request({ mode: 'only-device' }, 'auto'));
+    expect(tokens).toEqual(reference([1, 2], 10));
+    expect(await wish).toMatchObject({ code: 'no-plan' });
+    expect(places.leaked).toEqual([]);
+  });
+
   it('is not moved to: the wish is refused and the text goes on', async () => {
     const places = new FakePlaces(BLOCKS);
     const engine = new TextEngine(places);
