@@ -17,6 +17,11 @@ const MIN_QUEUE_BYTES = 16 * 1024;
 /** A sink that has taken less than this is not a bottleneck. */
 const SINK_BYTES = 1024 * 1024;
 
+/** A first visit's line: a mediocre home or a good phone. */
+export const FIRST_VISIT_LINK = { rttMs: 40, upBitsPerSecond: 20e6, downBitsPerSecond: 20e6 };
+
+export const portOf = ({ url }) => Number(new URL(url).port);
+
 /**
  * @typedef {object} Relay
  * @property {number} port to connect to, on 127.0.0.1

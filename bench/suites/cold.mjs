@@ -12,12 +12,10 @@ import { bytes, ms, ratio, table } from '../report/table.mjs';
 import { launchProfile } from '../setup/chromium.mjs';
 import { buildColdPage } from '../setup/cold-page.mjs';
 import { startEndpoint } from '../setup/endpoint.mjs';
-import { startRelay } from '../setup/relay.mjs';
+import { FIRST_VISIT_LINK as LINK, portOf, startRelay } from '../setup/relay.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const MODEL = 'smollm2-135m-instruct';
-
-const LINK = { rttMs: 40, upBitsPerSecond: 20e6, downBitsPerSecond: 20e6 };
 
 const PROMPT_TOKENS = 64;
 
@@ -138,8 +136,6 @@ async function season(endpoint, tokens) {
     await rm(folder, { recursive: true, force: true });
   }
 }
-
-const portOf = ({ url }) => Number(new URL(url).port);
 
 /** Times do not depend on what tokens mean; prompts differ from the first token on, so that no state is reused. */
 function prompt(seed, vocabulary) {

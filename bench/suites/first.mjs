@@ -10,12 +10,11 @@ import { bytes, ms, ratio, table } from '../report/table.mjs';
 import { launchChromium } from '../setup/chromium.mjs';
 import { buildColdPage } from '../setup/cold-page.mjs';
 import { startEndpoint } from '../setup/endpoint.mjs';
-import { startRelay } from '../setup/relay.mjs';
+import { FIRST_VISIT_LINK as LINK, portOf, startRelay } from '../setup/relay.mjs';
 import { CONTENDERS } from './text-contenders.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-const LINK = { rttMs: 40, upBitsPerSecond: 20e6, downBitsPerSecond: 20e6 };
 const PROMPT_TOKENS = 64;
 const NEW_TOKENS = 2;
 const RIVALS = ['wllama', 'transformers'];
@@ -34,8 +33,7 @@ const MIN_RATIO = 10;
 export async function measureFirst(world, { rounds }) {
   const { log } = world;
   const endpoint = await startEndpoint(root, world.folder, await buildColdPage(root));
-  const port = (url) => Number(new URL(url).port);
-  const relay = await startRelay({ ...LINK, target: port(world.url) });
+  const relay = await startRelay({ ...LINK, target: portOf(world) });
   const loadBefore = loadavg()[0];
   const visits = [];
   try {
@@ -43,7 +41,7 @@ export async function measureFirst(world, { rounds }) {
     for (let round = 0; round < rounds; round += 1) {
       for (const name of ['isthmus', ...RIVALS]) {
         log(`first: ${name}, ${round + 1} of ${rounds}`);
-        relay.aim(port(name === 'isthmus' ? endpoint.url : world.url));
+        relay.aim(portOf(name === 'isthmus' ? endpoint : world));
         const base = `http://127.0.0.1:${relay.port}/`;
         const before = relay.bytes();
         const firstToken =

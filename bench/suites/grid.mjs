@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { appendFile, readFile } from 'node:fs/promises';
 import { median, quantile } from '../report/statistics.mjs';
 import { ms, ratio, table } from '../report/table.mjs';
-import { startRelay } from '../setup/relay.mjs';
+import { portOf, startRelay } from '../setup/relay.mjs';
 
 /** Round trip in ms, Mbit/s down and up. */
 const LINKS = {
@@ -41,7 +41,7 @@ const TARGETS = { mean: 0.03, p95: 0.1, near: 0.99, nearRatio: 1.05 };
 export async function measureGrid(world, { json }, size) {
   const grid = GRIDS[size];
   const done = await known(json);
-  const relay = await startRelay({ target: Number(new URL(world.url).port), ...bits(LINKS.lan) });
+  const relay = await startRelay({ target: portOf(world), ...bits(LINKS.lan) });
   const total = grid.threads.length * grid.links.length * grid.seconds.length;
   let count = 0;
   try {

@@ -51,14 +51,13 @@ export const simulateCommand: Command = {
   summary: 'measure how well the planner chooses, over simulated devices and links',
   help: HELP,
   run: async (args, io) => {
-    const flags = parseFlags(args, {
+    const { values, positionals } = parseFlags(args, {
       worlds: { type: 'string' },
       requests: { type: 'string' },
       seed: { type: 'string' },
       json: { type: 'boolean' },
     });
-    const { values } = flags;
-    const { manifest } = await openPackage(onePositional(flags.positionals, 'package'));
+    const { manifest } = await openPackage(onePositional(positionals, 'package'));
     if (manifest.stages[0]?.kind !== 'once') {
       throw new IsthmusError(
         'unsupported-model',

@@ -133,14 +133,12 @@ export function observe(
 
   const far = Math.log(measured / predicted);
   const isSurprise = seenHere >= KNOWN_SEEN && Math.abs(far) > Math.log(FAR_RATIO);
-  if (isSurprise) {
-    const { surprise } = profile;
-    const agrees = surprise !== undefined && Math.abs(far - surprise) < Math.log(AGREEING_RATIO);
-    // The first of its kind is heeded like any other; with the second the whole side is taken to have changed.
-    if (agrees) {
-      const changed = blocks.map((cost) => scaleCost(cost, () => Math.exp(far)));
-      return learnedProfile({ ...profile.side, blocks: changed }, seen);
-    }
+  const { surprise } = profile;
+  const agrees = surprise !== undefined && Math.abs(far - surprise) < Math.log(AGREEING_RATIO);
+  // The first of its kind is heeded like any other; with the second the whole side is taken to have changed.
+  if (isSurprise && agrees) {
+    const changed = blocks.map((cost) => scaleCost(cost, () => Math.exp(far)));
+    return learnedProfile({ ...profile.side, blocks: changed }, seen);
   }
 
   // The first measurement replaces a guess, the second averages with it, later ones correct slowly.

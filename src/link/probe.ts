@@ -65,21 +65,35 @@ export function planProbe(state: LinkState, idleness: Idleness, now: number): Pr
   return known ? undefined : { upBytes, downBytes };
 }
 
+interface ProbePing {
+  readonly upBytes: number;
+  readonly downBytes: number;
+  /** What its time tells of the link. */
+  readonly seen: (ms: number) => LinkObservation;
+}
+
+/** An empty ping for the round trip, then each direction by itself. */
+export function pingsOf({ upBytes, downBytes }: Probe): readonly ProbePing[] {
+  const transfer =
+    (direction: Direction, bytes: number): ProbePing['seen'] =>
+    (ms) => ({ kind: 'transfer', direction, bytes, ms });
+  return [
+    { upBytes: 0, downBytes: 0, seen: (ms) => ({ kind: 'rtt', ms }) },
+    ...(upBytes > 0 ? [{ upBytes, downBytes: 0, seen: transfer('up', upBytes) }] : []),
+    ...(downBytes > 0 ? [{ upBytes: 0, downBytes, seen: transfer('down', downBytes) }] : []),
+  ];
+}
+
 /**
  * Sends a planned probe: an empty ping for the round trip, then each direction by itself. Returns
  * what was seen, to be fed to `observeLink`; a ping that fails rejects.
  */
 export async function sendProbe(probe: Probe, ping: Ping): Promise<readonly LinkObservation[]> {
-  const seen: LinkObservation[] = [{ kind: 'rtt', ms: await ping(0, new Uint8Array(0)) }];
-  if (probe.upBytes > 0) {
-    const ms = await ping(0, padding(probe.upBytes));
-    seen.push({ kind: 'transfer', direction: 'up', bytes: probe.upBytes, ms });
+  const observations: LinkObservation[] = [];
+  for (const { upBytes, downBytes, seen } of pingsOf(probe)) {
+    observations.push(seen(await ping(downBytes, padding(upBytes))));
   }
-  if (probe.downBytes > 0) {
-    const ms = await ping(probe.downBytes, new Uint8Array(0));
-    seen.push({ kind: 'transfer', direction: 'down', bytes: probe.downBytes, ms });
-  }
-  return seen;
+  return observations;
 }
 
 /** Several observations of about the same time, oldest first. */

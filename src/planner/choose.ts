@@ -61,8 +61,8 @@ export function pricePlans(input: ChooseInput): {
 
 function price(shape: PlanShape, model: CostModel, goal: Goal): PricedPlan {
   const { device, endpoint, manifest } = model.input;
-  // The device's provider, unless nothing runs there.
   const prediction = predict(shape, model);
+  // The device's provider, unless nothing runs there.
   const provider = shape.kind === 'remote' ? (endpoint?.side.provider ?? device.provider) : device.provider;
   return {
     id: shape.id,

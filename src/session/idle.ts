@@ -4,7 +4,8 @@
  */
 import { recheckInMs } from '../device/recheck.ts';
 import { isIsthmusError } from '../errors.ts';
-import { MAX_IDLE_PROBES, PROBE_INTERVAL_MS, planProbe, sendProbe } from '../link/probe.ts';
+import { MAX_IDLE_PROBES, PROBE_INTERVAL_MS } from '../link/probe.ts';
+import { probeLink } from './meet-endpoint.ts';
 import type { Shared } from './parts.ts';
 import { recheck } from './rehearse.ts';
 import type { Turns } from './turns.ts';
@@ -75,15 +76,10 @@ export class IdleWatch {
   }
 
   async #lookAtLink(probes: number): Promise<void> {
-    const { link, knowledge, parts } = this.#shared;
+    const { link } = this.#shared;
     if (link === undefined || link.state !== 'up') return;
-    const idleness = { quietMs: PROBE_INTERVAL_MS * 2 ** probes, probes };
-    const planned = planProbe(knowledge.link, idleness, parts.clock.now());
-    if (planned === undefined) return;
     try {
-      for (const seen of await sendProbe(planned, (bytes, padding) => link.ping(bytes, padding))) {
-        knowledge.observeLink(seen);
-      }
+      await probeLink(link, this.#shared, { quietMs: PROBE_INTERVAL_MS * 2 ** probes, probes });
     } catch (error) {
       // A link that is gone shows in its state.
       if (!isIsthmusError(error)) throw error;

@@ -1,7 +1,7 @@
 /** The first words with an endpoint: a connection, and a look at the link while it is new. */
 import { isIsthmusError } from '../errors.ts';
 import { NEW_LINK } from '../link/estimator.ts';
-import { planProbe, sendProbe } from '../link/probe.ts';
+import { type Idleness, planProbe, sendProbe } from '../link/probe.ts';
 import type { EndpointLink } from './endpoint-link.ts';
 import type { Shared } from './parts.ts';
 
@@ -11,16 +11,19 @@ export async function meetEndpoint(shared: Shared): Promise<void> {
   if (link === undefined) return;
   try {
     await link.ready();
-    await probe(link, shared);
+    if (shared.knowledge.link === NEW_LINK) await probeLink(link, shared, { quietMs: Infinity, probes: 0 });
   } catch (error) {
     if (!isIsthmusError(error)) throw error;
   }
 }
 
-async function probe(link: EndpointLink, { knowledge, parts }: Shared): Promise<void> {
-  const state = knowledge.link;
-  if (state !== NEW_LINK) return;
-  const planned = planProbe(state, { quietMs: Infinity, probes: 0 }, parts.clock.now());
+/** Looks at the link where so much idleness calls for it. Throws what a ping throws. */
+export async function probeLink(
+  link: EndpointLink,
+  { knowledge, parts }: Shared,
+  idleness: Idleness,
+): Promise<void> {
+  const planned = planProbe(knowledge.link, idleness, parts.clock.now());
   if (planned === undefined) return;
   const ping = (replyBytes: number, padding: Uint8Array): Promise<number> => link.ping(replyBytes, padding);
   for (const observation of await sendProbe(planned, ping)) knowledge.observeLink(observation);

@@ -21,7 +21,7 @@ export function planningInput(
   workload: Workload,
   choice: PlanChoice,
   limits: readonly PlanLimit[] = [],
-  goal: Goal = goalFor(shared),
+  goal: Goal = goalFor(shared.options),
 ): ChooseInput {
   // Who asks for `local` first has the fetch itself find out whether the weights can be had.
   const isUntried = choice === 'local' && limits.length === 0;
@@ -48,8 +48,8 @@ export function planningInput(
 const GOAL_FIELDS = ['objective', 'mode', 'deadlineMs', 'maxBytesUp', 'maxWeightBytes', 'energy'] as const;
 
 /** What a request asks for, and else what its session does. Throws `bad-option`. */
-export function goalFor({ options }: Pick<Shared, 'options'>, request: GoalOptions = {}): Goal {
-  return goalOf({ ...goalFields(options), ...goalFields(request) });
+export function goalFor(session: GoalOptions, request: GoalOptions = {}): Goal {
+  return goalOf({ ...goalFields(session), ...goalFields(request) });
 }
 
 /** The part of some options that makes a goal. */

@@ -43,7 +43,7 @@ class Request {
   constructor(shared: Shared, options: RunOptions) {
     const { manifest, clock } = shared.parts;
     this.#shared = shared;
-    this.#goal = goalFor(shared, options);
+    this.#goal = goalFor(shared.options, options);
     this.#options = options;
     this.#started = clock.now();
     const bound = options.maxTokens ?? manifest.generation?.maxTokens ?? DEFAULT_MAX_TOKENS;

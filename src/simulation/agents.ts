@@ -3,8 +3,13 @@
 import { costModel, predict } from '../planner/cost.ts';
 import type { LinkEstimate, PlanShape } from '../planner/types.ts';
 import type { Outcome } from './outcome.ts';
-import type { Random } from './random.ts';
 import type { World } from './world.ts';
+
+/** Of the newest answer's length, as the session's own knowledge weighs it. */
+const TOKENS_LEARNING_RATE = 0.3;
+
+/** Smaller transfers tell of the round trip, not of bandwidth. */
+const LARGE_BYTES = 10_000;
 
 /** What anyone may know when a request comes. */
 export interface Ask {
@@ -55,8 +60,8 @@ export function neurosurgeon(world: World): Agent {
       return best(plans, (plan) => predict(plan, model).totalMs);
     },
     learn: ({ units }, outcome, tokens) => {
-      tokensPerUnit += 0.3 * (tokens / units - tokensPerUnit);
-      const large = outcome.link.find((one) => one.kind === 'transfer' && one.bytes > 10_000);
+      tokensPerUnit += TOKENS_LEARNING_RATE * (tokens / units - tokensPerUnit);
+      const large = outcome.link.find((one) => one.kind === 'transfer' && one.bytes > LARGE_BYTES);
       if (large?.kind !== 'transfer') return;
       const rate = (1000 * large.bytes) / Math.max(1, large.ms - link.rttMs);
       link = { ...link, upBytesPerSecond: rate };
@@ -108,5 +113,3 @@ function first(plans: readonly PlanShape[]): PlanShape {
   if (plan === undefined) throw new RangeError('no plan can run');
   return plan;
 }
-
-export type AgentMaker = (world: World, random: Random) => Agent;

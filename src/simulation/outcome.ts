@@ -1,5 +1,5 @@
 /** What a request under a plan took in a world, and what the two ends would have told of it. */
-import type { Segment } from '../core/span.ts';
+import type { Segment, Span } from '../core/span.ts';
 import { phaseMs } from '../device/span-ms.ts';
 import { stageExtents } from '../device/work.ts';
 import type { LinkObservation } from '../link/estimator.ts';
@@ -30,9 +30,9 @@ export function playOut(plan: PlanShape, truth: CostModel, random: Random): Outc
   const { manifest, device, endpoint, link, workload } = truth.input;
   const last = manifest.blocks.length;
   const predicted = predict(plan, truth);
-  const deviceMs = segmentTimes(truth, device, { from: 0, to: plan.cut }, random);
+  const deviceMs = segmentTimes(device, { from: 0, to: plan.cut });
   const there = { from: plan.cut, to: last };
-  const endpointMs = endpoint === undefined ? {} : segmentTimes(truth, endpoint.side, there, random);
+  const endpointMs = endpoint === undefined ? {} : segmentTimes(endpoint.side, there);
   const linkNoise = random.factor(LINK_DEVIATION);
   const sum = (times: Readonly<Record<string, number>>): number =>
     Object.values(times).reduce((all, ms) => all + ms, 0);
@@ -44,32 +44,22 @@ export function playOut(plan: PlanShape, truth: CostModel, random: Random): Outc
     endpointMs,
     queueMs,
     roundTrips: predicted.roundTrips,
-    link: plan.kind === 'local' ? [] : tripsOf(predicted, link.rttMs, link.upBytesPerSecond, random),
+    link: plan.kind === 'local' ? [] : tripsOf(predicted),
   };
 
-  function tripsOf(
-    { bytesUp, roundTrips }: Prediction,
-    rttMs: number,
-    upBytesPerSecond: number,
-    chance: Random,
-  ): readonly LinkObservation[] {
+  function tripsOf({ bytesUp, roundTrips }: Prediction): readonly LinkObservation[] {
     const trips = Math.min(TOLD_TRIPS, Math.max(1, roundTrips));
     const bytes = bytesUp / Math.max(1, roundTrips);
     return Array.from({ length: trips }, (): LinkObservation => {
-      const ms = (rttMs + (1000 * bytes) / upBytesPerSecond) * chance.factor(LINK_DEVIATION);
+      const ms = (link.rttMs + (1000 * bytes) / link.upBytesPerSecond) * random.factor(LINK_DEVIATION);
       return { kind: 'transfer', direction: 'up', bytes, ms };
     });
   }
 
-  function segmentTimes(
-    model: CostModel,
-    side: SideProfile,
-    span: { readonly from: number; readonly to: number },
-    chance: Random,
-  ): Record<string, number> {
+  function segmentTimes(side: SideProfile, span: Span): Record<string, number> {
     const extents = stageExtents(manifest, workload.units);
     const times: Record<string, number> = {};
-    for (const [stage, { from, to, kind }] of model.input.manifest.stages.entries()) {
+    for (const [stage, { from, to, kind }] of manifest.stages.entries()) {
       const segment: Segment = { stage, from: Math.max(from, span.from), to: Math.min(to, span.to) };
       if (segment.from >= segment.to) continue;
       for (const phase of kind === 'once' ? (['once'] as const) : (['init', 'step'] as const)) {
@@ -81,7 +71,7 @@ export function playOut(plan: PlanShape, truth: CostModel, random: Random): Outc
         // The loop's last step finds the end.
         const runs = phase === 'step' ? workload.tokens + 1 : 1;
         times[`${stage}:${segment.from}-${segment.to}:${phase}`] =
-          runs * one * chance.factor(COMPUTE_DEVIATION);
+          runs * one * random.factor(COMPUTE_DEVIATION);
       }
     }
     return times;

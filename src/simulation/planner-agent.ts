@@ -1,10 +1,8 @@
 /** Isthmus's planner as an agent: the session's own knowledge and choice, with a simulated clock and link. */
-import type { Measurement } from '../device/fit.ts';
-import { fitProfile } from '../device/fit.ts';
+import { fitProfile, type Measurement } from '../device/fit.ts';
 import { recheckInMs } from '../device/recheck.ts';
 import { phaseMs } from '../device/span-ms.ts';
-import type { LinkObservation } from '../link/estimator.ts';
-import { type Idleness, MAX_IDLE_PROBES, PROBE_INTERVAL_MS, planProbe } from '../link/probe.ts';
+import { type Idleness, MAX_IDLE_PROBES, PROBE_INTERVAL_MS, pingsOf, planProbe } from '../link/probe.ts';
 import { choosePlan } from '../planner/choose.ts';
 import type { PlanShape, Workload } from '../planner/types.ts';
 import { Knowledge } from '../session/knowledge.ts';
@@ -38,18 +36,10 @@ export function plannerAgent(world: World, random: Random): Agent {
     now = at;
     const planned = planProbe(knowledge.link, idleness, at);
     if (planned === undefined) return;
-    const seen = (bytes: number, rate: number): number =>
-      (link.rttMs + (1000 * bytes) / rate) * random.factor(PROBE_DEVIATION);
-    const observations: LinkObservation[] = [{ kind: 'rtt', ms: seen(0, 1) }];
-    if (planned.upBytes > 0) {
-      const ms = seen(planned.upBytes, link.upBytesPerSecond);
-      observations.push({ kind: 'transfer', direction: 'up', bytes: planned.upBytes, ms });
+    for (const { upBytes, downBytes, seen } of pingsOf(planned)) {
+      const bytesMs = (1000 * upBytes) / link.upBytesPerSecond + (1000 * downBytes) / link.downBytesPerSecond;
+      knowledge.observeLink(seen((link.rttMs + bytesMs) * random.factor(PROBE_DEVIATION)));
     }
-    if (planned.downBytes > 0) {
-      const ms = seen(planned.downBytes, link.downBytesPerSecond);
-      observations.push({ kind: 'transfer', direction: 'down', bytes: planned.downBytes, ms });
-    }
-    for (const one of observations) knowledge.observeLink(one);
   };
   /** A small request of the session's own. */
   const rehearse = (moment: Moment, { share, tokens }: typeof REHEARSAL): number => {

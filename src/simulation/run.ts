@@ -20,7 +20,6 @@ export interface Step {
   /** Ms of the endpoint's work. */
   readonly endpointMs: number;
   readonly remoteEndpointMs: number;
-  readonly predictedMs?: number;
 }
 
 export interface Episode {

@@ -83,14 +83,13 @@ export interface WorldOptions {
   /** Units of the shortest and the longest request, and the tokens that a unit stands for. */
   readonly units: { readonly low: number; readonly high: number };
   readonly tokensPerUnit: number;
-  readonly change?: Change;
   readonly seed: number;
 }
 
 export function makeWorld(options: WorldOptions): World {
   const { manifest, requests } = options;
   const random = seeded(options.seed);
-  const change = options.change ?? random.pick(CHANGES);
+  const change = random.pick(CHANGES);
   const preset = random.pick(Object.values(LINKS) as [(typeof LINKS)['lan'], ...(typeof LINKS)['lan'][]]);
   const deviceMs = random.logBetween(DEVICE_MS.low, DEVICE_MS.high);
   const speedup = random.logBetween(ENDPOINT_SPEEDUP.low, ENDPOINT_SPEEDUP.high);

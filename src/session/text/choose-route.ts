@@ -111,16 +111,7 @@ export function predictRoute(route: Route, situation: Situation): RoutePredictio
   const later = Math.max(0, newTokens - 1);
   const totalMs = ttftMs + later * msPerToken;
   const whole = { ...plus(first, each, later), totalMs };
-  rejected ??= limitOf(
-    {
-      usesDevice: usesPlace(route, 'device'),
-      usesEndpoint: usesPlace(route, 'endpoint'),
-      showsContent: showsContent(route, manifest),
-      bytesUp: whole.bytesUp,
-      weightBytes: deviceWeights(route, manifest),
-    },
-    goal,
-  );
+  rejected ??= forbids(goal, route, manifest, whole.bytesUp);
   return {
     route,
     ttftMs,
@@ -168,15 +159,14 @@ function deviceWeights(route: Route, { blocks }: Manifest): number {
     .reduce((sum, { weightBytes }) => sum + weightBytes, 0);
 }
 
-/** Why a route may not run, by the goal alone; `undefined` when it may. */
-export function forbids(goal: Goal, route: Route, manifest: Manifest): string | undefined {
+/** Why a route may not run, by the goal alone; `undefined` when it may. How much a text sends is known only in a situation. */
+export function forbids(goal: Goal, route: Route, manifest: Manifest, bytesUp = 0): string | undefined {
   return limitOf(
     {
       usesDevice: usesPlace(route, 'device'),
       usesEndpoint: usesPlace(route, 'endpoint'),
       showsContent: showsContent(route, manifest),
-      // How much a text sends is known only in a situation.
-      bytesUp: 0,
+      bytesUp,
       weightBytes: deviceWeights(route, manifest),
     },
     goal,

@@ -1,7 +1,7 @@
 /** One answer of a session: the engine, what is proposed ahead, and what is told of it. */
 import type { Clock } from '../../core/clock.ts';
-import { type GoalOptions, goalOf } from '../../planner/objective.ts';
-import { goalFields } from '../planning.ts';
+import type { GoalOptions } from '../../planner/objective.ts';
+import { goalFor } from '../planning.ts';
 import { delay } from '../waiting.ts';
 import type { TextEngine } from './engine.ts';
 import type { TextOutcome } from './engine-types.ts';
@@ -35,7 +35,7 @@ export async function runText(parts: RunTextParts, options: RunTextOptions): Pro
     endTokens: options.endTokens,
     maxTokens: options.maxTokens,
     plan: options.plan ?? parts.plan,
-    goal: goalOf({ ...parts.goal, ...goalFields(options) }),
+    goal: goalFor(parts.goal, options),
     move: options.move ?? true,
     fallback: parts.fallback,
     proposals: proposer,

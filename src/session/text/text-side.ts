@@ -1,6 +1,5 @@
 /** What a session has for text: one engine, its places, and what it learns to propose. */
 import type { Shared } from '../parts.ts';
-import { goalFields } from '../planning.ts';
 import type { PlanChoice } from '../types.ts';
 import { CALIBRATION_BLOCKS, calibrateText } from './calibrate-text.ts';
 import { TextEngine } from './engine.ts';
@@ -39,7 +38,7 @@ export class TextSide {
         clock: parts.clock,
         traffic: () => this.#places.traffic(),
         plan: textPlan(session.plan),
-        goal: goalFields(session),
+        goal: session,
         fallback: session.fallback !== false,
         onPeriod: (period) => emit({ type: 'text-plan', period }),
       },

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { GREEDY } from '../../../src/core/sampling.ts';
 import { IsthmusError } from '../../../src/errors.ts';
 import { goalOf } from '../../../src/planner/objective.ts';
 import { TextEngine } from '../../../src/session/text/engine.ts';
@@ -8,6 +7,7 @@ import type { TextRequest } from '../../../src/session/text/engine-types.ts';
 import type { PlanPeriod, TextPlan } from '../../../src/session/text/types.ts';
 import { nextToken, reference } from './fake-lane.ts';
 import { FakePlaces } from './fake-places.ts';
+import { noProposals as none, textRequest } from './text-request.ts';
 
 const BLOCKS = 5;
 const PROMPT = [1, 2, 3, 1, 2];
@@ -17,27 +17,9 @@ const lookUp: TextRequest['proposals'] = {
   propose: (tokens, most) => tokens.slice(-3).slice(0, Math.max(0, most)),
   learn: () => undefined,
 };
-const none: TextRequest['proposals'] = { propose: () => [], learn: () => undefined };
 
-function request(more: Partial<TextRequest> = {}): TextRequest {
-  return {
-    tokens: PROMPT,
-    sampling: GREEDY,
-    endTokens: [],
-    maxTokens: 20,
-    plan: 'auto',
-    goal: goalOf(),
-    move: false,
-    fallback: true,
-    proposals: none,
-    tokensPerTrip: () => 1,
-    now: () => 0,
-    pause: () => new Promise((resolve) => setTimeout(resolve)),
-    onToken: () => false,
-    onPeriod: () => undefined,
-    ...more,
-  };
-}
+const request = (more: Partial<TextRequest> = {}): TextRequest =>
+  textRequest({ tokens: PROMPT, maxTokens: 20, ...more });
 
 /** A later wish replaces one that was not met yet, which is then told so. */
 function ask(engine: TextEngine, to: Exclude<TextPlan, 'auto'>): void {

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { GREEDY } from '../../../src/core/sampling.ts';
 import { type GoalOptions, goalOf } from '../../../src/planner/objective.ts';
 import {
   chooseRoute,
@@ -13,6 +12,7 @@ import { Pace } from '../../../src/session/text/pace.ts';
 import type { TextPlan } from '../../../src/session/text/types.ts';
 import { reference } from './fake-lane.ts';
 import { FakePlaces, textManifest } from './fake-places.ts';
+import { textRequest } from './text-request.ts';
 
 const BLOCKS = 6;
 const ALL = { from: 0, to: BLOCKS };
@@ -96,23 +96,8 @@ describe('the route of a text', () => {
 });
 
 describe('a plan that was asked for against the goal', () => {
-  const request = (goal: GoalOptions, plan: TextPlan, more: Partial<TextRequest> = {}): TextRequest => ({
-    tokens: [1, 2],
-    sampling: GREEDY,
-    endTokens: [],
-    maxTokens: 10,
-    plan,
-    goal: goalOf(goal),
-    move: true,
-    fallback: true,
-    proposals: { propose: () => [], learn: () => undefined },
-    tokensPerTrip: () => 1,
-    now: () => 0,
-    pause: () => new Promise((resolve) => setTimeout(resolve)),
-    onToken: () => false,
-    onPeriod: () => undefined,
-    ...more,
-  });
+  const request = (goal: GoalOptions, plan: TextPlan, more: Partial<TextRequest> = {}): TextRequest =>
+    textRequest({ plan, goal: goalOf(goal), move: true, ...more });
 
   it('does not run', async () => {
     const places = new FakePlaces(BLOCKS);

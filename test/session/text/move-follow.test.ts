@@ -2,11 +2,21 @@ import { describe, expect, it } from 'vitest';
 import { GREEDY } from '../../../src/core/sampling.ts';
 import type { Lane } from '../../../src/runtime/lane.ts';
 import { HeldLane } from '../../../src/session/text/held-lane.ts';
-import { prepareMove } from '../../../src/session/text/move.ts';
+import { type MoveRequest, prepareMove } from '../../../src/session/text/move.ts';
 import { routeOf } from '../../../src/session/text/route.ts';
 
 const BLOCKS = 3;
 const ALL = { from: 0, to: BLOCKS };
+
+/** A move away from the endpoint, onto the device unless said otherwise; nothing can be copied. */
+const fromRemote = (more: Pick<MoveRequest, 'tokens' | 'openLane' | 'signal'> & Partial<MoveRequest>) =>
+  prepareMove({
+    current: routeOf('remote', BLOCKS),
+    target: routeOf('local', BLOCKS),
+    lanes: {},
+    costs: { recompute: () => 1, transfer: () => Number.POSITIVE_INFINITY },
+    ...more,
+  });
 
 describe('a move that is prepared', () => {
   it('goes on catching up while the old route is halted, and stops when that has ended', async () => {
@@ -24,12 +34,8 @@ describe('a move that is prepared', () => {
       },
       close: async () => undefined,
     } as unknown as Lane;
-    const move = await prepareMove({
-      current: routeOf('remote', BLOCKS),
-      target: routeOf('local', BLOCKS),
-      lanes: {},
+    const move = await fromRemote({
       tokens,
-      costs: { recompute: () => 1, transfer: () => Number.POSITIVE_INFINITY },
       openLane: async () => new HeldLane(device, BLOCKS),
       signal: new AbortController().signal,
     });
@@ -55,12 +61,8 @@ describe('a move that is prepared', () => {
       close: async () => undefined,
     } as unknown as Lane;
     const held = new HeldLane(device, BLOCKS);
-    const move = await prepareMove({
-      current: routeOf('remote', BLOCKS),
-      target: routeOf('local', BLOCKS),
-      lanes: {},
+    const move = await fromRemote({
       tokens,
-      costs: { recompute: () => 1, transfer: () => Number.POSITIVE_INFINITY },
       openLane: async () => held,
       signal: over.signal,
     });
@@ -85,12 +87,10 @@ describe('a move that is prepared', () => {
       } as unknown as Lane,
       BLOCKS,
     );
-    const move = await prepareMove({
-      current: routeOf('remote', BLOCKS),
+    const move = await fromRemote({
       target: routeOf({ cut: 1 }, BLOCKS),
       lanes: { endpoint: lane },
       tokens: [1, 2],
-      costs: { recompute: () => 1, transfer: () => Number.POSITIVE_INFINITY },
       openLane: async () => lane,
       signal: new AbortController().signal,
     });
