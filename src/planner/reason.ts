@@ -31,6 +31,12 @@ export function explainChoice(
   });
   const [rival = open[0], next] = [...rivals].sort((a, b) => a.prediction.totalMs - b.prediction.totalMs);
   if (rival === undefined) return head;
+  if (chosen.prediction.totalMs > rival.prediction.totalMs) {
+    const rivalMs = ms(rival.prediction.totalMs);
+    return [`${head}, preferred to ${rival.id} (${rivalMs}) by what the options ask for`, ...excluded].join(
+      '; ',
+    );
+  }
   const gain = sooner(chosen.prediction, rival.prediction);
   const because = `${head}, ${gain} ${rival.id} (${ms(rival.prediction.totalMs)}) because ${cause(chosen, rival, model)}`;
   const rest =

@@ -49,7 +49,9 @@ describe('an objective', () => {
         },
       ),
     );
-    expect(choose({ objective: 'frugal' }).chosen.kind).toBe('local');
+    const { chosen, reason } = choose({ objective: 'frugal' });
+    expect(chosen.kind).toBe('local');
+    expect(reason).toMatch(/^local: .* preferred to .* by what the options ask for/);
   });
 
   it('keeps what is private here, and says why the others were ruled out', () => {

@@ -248,7 +248,9 @@ export function chooseRoute(situation: Situation): RouteChoice {
   ) {
     return { best: remote, reason: 'the endpoint is preferred and bearable', isPreferred: true };
   }
-  const of = ranked.length === 1 ? 'the only plan that can run now' : `the least of ${ranked.length} plans`;
+  const isSoonest = ranked.every(({ totalMs }) => fastest.totalMs <= totalMs);
+  const best = isSoonest ? 'the least' : 'the best by the objective';
+  const of = ranked.length === 1 ? 'the only plan that can run now' : `${best} of ${ranked.length} plans`;
   return { best: fastest, reason: `predicted ${Math.round(fastest.totalMs)} ms, ${of}`, isPreferred: false };
 }
 

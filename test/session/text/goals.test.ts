@@ -55,6 +55,11 @@ describe('the route of a text', () => {
     expect(chosen({ mode: 'prefer-cloud' }, 15)).toBe('remote');
   });
 
+  it('says what it is the best of', () => {
+    expect(chooseRoute(situation({})).reason).toContain('the least of');
+    expect(chooseRoute(situation({ objective: 'frugal' })).reason).toContain('the best by the objective of');
+  });
+
   it('that is private shows the endpoint neither end, and may still use it', () => {
     const slow = situation({ objective: 'private' }, 3000, 20);
     const { best } = chooseRoute(slow);
