@@ -21,7 +21,8 @@ import {
   profileId,
   serialiseProfile,
 } from '../device/profile.ts';
-import { stageExtents } from '../device/work.ts';
+import { phaseMs } from '../device/span-ms.ts';
+import { phasesOf, stageExtents } from '../device/work.ts';
 import { IsthmusError, isIsthmusError } from '../errors.ts';
 import {
   estimateLink,
@@ -31,7 +32,8 @@ import {
   observeLink,
 } from '../link/estimator.ts';
 import type { Manifest } from '../package/manifest.ts';
-import type { EndpointSide, LinkEstimate, SideProfile, Workload } from '../planner/types.ts';
+import { type Doubt, type Finished, type Known, NEW_DOUBT, observeFinished } from '../planner/doubt.ts';
+import type { EndpointSide, LinkEstimate, PricedPlan, SideProfile, Workload } from '../planner/types.ts';
 import type { DoneMessage } from '../protocol/messages.ts';
 import type { ExecutionProvider } from '../runtime/runner.ts';
 import type { JsonStore } from '../storage/json-store.ts';
@@ -44,6 +46,7 @@ const TOKENS_PRIOR_SHARE = 0.5;
 
 export class Knowledge {
   link: LinkState = NEW_LINK;
+  doubt: Doubt = NEW_DOUBT;
   readonly #manifest: Manifest;
   readonly #profiles: JsonStore;
   readonly #clock: Clock;
@@ -109,6 +112,61 @@ export class Knowledge {
 
   observeLink(observation: LinkObservation): void {
     this.link = observeLink(this.link, observation, this.#clock.now());
+  }
+
+  /** What is known of each side, for who weighs how sure a prediction is. */
+  get known(): Known {
+    const { device, endpoint } = this;
+    return {
+      device: device.confidence,
+      endpoint: endpoint.side.confidence,
+      link: this.estimateLink(),
+    };
+  }
+
+  observeFinished(finished: Finished): void {
+    this.doubt = observeFinished(this.doubt, finished);
+  }
+
+  /**
+   * A plan that lost a race was not done after `ratio` times what it was predicted to take by then. Nothing follows
+   * below 1. Above it its side is slower by that at least; of an endpoint nobody saw whether it or the link is, and
+   * both are taken to be. Nothing is stored: it is no measurement.
+   */
+  observeAtLeast(plan: PricedPlan, ratio: number, workload: Workload): void {
+    if (!(ratio > 1) || !Number.isFinite(ratio) || plan.kind === 'split') return;
+    if (plan.kind === 'local') {
+      for (const { segment, phase, units, ms } of this.#expected(this.device, workload)) {
+        if (this.#device !== undefined)
+          this.#device = observe(this.#device, segment, phase, units, ms * ratio);
+      }
+      return;
+    }
+    const { side, queueMs } = this.endpoint;
+    const segments = this.#expected(side, workload).map(({ segment, phase, ms }) => {
+      const runs = phase === 'step' ? workload.tokens + 1 : 1;
+      return [`${segment.stage}:${segment.from}-${segment.to}:${phase}`, ms * runs * ratio] as const;
+    });
+    const timing = { queueMs: queueMs * ratio, computeMs: 0 };
+    this.observeEndpoint({ segments: Object.fromEntries(segments), timing }, 1, workload);
+    const { rttMs, upBytesPerSecond } = this.estimateLink();
+    const { bytesUp } = plan.prediction;
+    const ms = ratio * (rttMs + (1000 * bytesUp) / upBytesPerSecond);
+    this.observeLink({ kind: 'transfer', direction: 'up', bytes: bytesUp, ms });
+  }
+
+  /** What each stage is believed to take on a side, phase by phase; one step of a loop. */
+  #expected(side: SideProfile, workload: Workload): readonly Measurement[] {
+    const extents = stageExtents(this.#manifest, workload.units);
+    return this.#manifest.stages.flatMap((stage, index) =>
+      phasesOf(stage).map((phase): Measurement => {
+        const units = phase === 'step' ? 1 : (extents[index] ?? 0);
+        const ms = side.blocks
+          .slice(stage.from, stage.to)
+          .reduce((sum, cost) => sum + phaseMs(cost[phase], units), 0);
+        return { segment: { stage: index, from: stage.from, to: stage.to }, phase, units, ms };
+      }),
+    );
   }
 
   /** Corrects the device's costs by what a request took there, and stores them. */

@@ -2,7 +2,7 @@
 
 import { costModel, predict } from '../planner/cost.ts';
 import type { LinkEstimate, PlanShape } from '../planner/types.ts';
-import type { Outcome } from './outcome.ts';
+import type { Hedge, Raced } from './race.ts';
 import type { World } from './world.ts';
 
 /** Of the newest answer's length, as the session's own knowledge weighs it. */
@@ -24,7 +24,9 @@ export interface Ask {
 export interface Agent {
   readonly name: string;
   choose(ask: Ask): PlanShape;
-  learn(ask: Ask, outcome: Outcome, tokens: number): void;
+  /** What may run beside `choose`'s latest plan; absent for who runs one plan at a time. */
+  hedge?(ask: Ask): Hedge | undefined;
+  learn(ask: Ask, raced: Raced, tokens: number): void;
 }
 
 /** Always one plan, or else what can run. */
@@ -59,9 +61,9 @@ export function neurosurgeon(world: World): Agent {
       });
       return best(plans, (plan) => predict(plan, model).totalMs);
     },
-    learn: ({ units }, outcome, tokens) => {
+    learn: ({ units }, { winner }, tokens) => {
       tokensPerUnit += TOKENS_LEARNING_RATE * (tokens / units - tokensPerUnit);
-      const large = outcome.link.find((one) => one.kind === 'transfer' && one.bytes > LARGE_BYTES);
+      const large = winner.link.find((one) => one.kind === 'transfer' && one.bytes > LARGE_BYTES);
       if (large?.kind !== 'transfer') return;
       const rate = (1000 * large.bytes) / Math.max(1, large.ms - link.rttMs);
       link = { ...link, upBytesPerSecond: rate };
@@ -87,7 +89,7 @@ export function bandit(): Agent {
         return mean - scale * Math.sqrt((2 * Math.log(Math.max(2, total))) / count);
       });
     },
-    learn: ({ units }, { plan, totalMs }) => {
+    learn: ({ units }, { winner: { plan, totalMs } }) => {
       total += 1;
       const cost = totalMs / units;
       const { mean, count } = arms.get(plan.id) ?? { mean: 0, count: 0 };

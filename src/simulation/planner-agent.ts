@@ -3,12 +3,15 @@ import { fitProfile, type Measurement } from '../device/fit.ts';
 import { recheckInMs } from '../device/recheck.ts';
 import { phaseMs } from '../device/span-ms.ts';
 import { type Idleness, MAX_IDLE_PROBES, PROBE_INTERVAL_MS, pingsOf, planProbe } from '../link/probe.ts';
-import { choosePlan } from '../planner/choose.ts';
-import type { PlanShape, Workload } from '../planner/types.ts';
+import { type Choice, choosePlan } from '../planner/choose.ts';
+import { dueMs, hedgeInMs, secondPlan, startsBoth } from '../planner/hedge.ts';
+import { goalOf } from '../planner/objective.ts';
+import type { PlanShape, PricedPlan, Workload } from '../planner/types.ts';
 import { Knowledge } from '../session/knowledge.ts';
 import { createMemoryJsonStore } from '../storage/json-store.ts';
 import type { Agent, Ask } from './agents.ts';
 import { playOut } from './outcome.ts';
+import type { Hedge, Loser } from './race.ts';
 import type { Random } from './random.ts';
 import { type Moment, trueCosts, type World } from './world.ts';
 
@@ -57,6 +60,8 @@ export function plannerAgent(world: World, random: Random): Agent {
     checkMs = rehearse(moment, RECHECK);
     checkedAt = now;
   };
+  const goal = goalOf();
+  let choice: Choice | undefined;
   let checkedAt = -Infinity;
   let checkMs = 0;
   let last: { readonly moment: Moment; readonly endedAt: number } | undefined;
@@ -65,7 +70,7 @@ export function plannerAgent(world: World, random: Random): Agent {
     choose: (ask) => {
       idle(ask);
       now = ask.at;
-      return choosePlan({
+      choice = choosePlan({
         manifest,
         workload: expected(ask),
         device: knowledge.device,
@@ -76,9 +81,12 @@ export function plannerAgent(world: World, random: Random): Agent {
         codecs: ['fp32'],
         endpointState: ask.isUp ? 'up' : 'down',
         weightsReachable: true,
-      }).chosen;
+        goal,
+      });
+      return choice.chosen;
     },
-    learn: (ask, outcome, tokens) => {
+    hedge: (ask) => hedgeOf(ask),
+    learn: (ask, { winner: outcome, beganMs, loser }, tokens) => {
       const done: Workload = { units: ask.units, tokens };
       void knowledge.observeDevice(outcome.deviceMs, done);
       if (outcome.plan.kind !== 'local') {
@@ -86,10 +94,45 @@ export function plannerAgent(world: World, random: Random): Agent {
         knowledge.observeEndpoint({ segments: outcome.endpointMs, timing }, outcome.roundTrips, done);
         for (const one of outcome.link) knowledge.observeLink(one);
       }
+      if (loser !== undefined) learnLoss(ask, loser);
+      knowledge.observeFinished({
+        plan: priced(outcome.plan),
+        tookMs: outcome.totalMs,
+        workedMs: sum(outcome.deviceMs) + sum(outcome.endpointMs),
+        extraMs: (loser?.deviceMs ?? 0) + (loser?.endpointMs ?? 0),
+        ...(loser === undefined ? {} : { loser: loser.plan.kind === 'local' ? 'device' : 'endpoint' }),
+      });
       knowledge.observeTokens(tokens, ask.maxTokens);
-      last = { moment: momentOf(ask), endedAt: ask.at + outcome.totalMs };
+      last = { moment: momentOf(ask), endedAt: ask.at + beganMs + outcome.totalMs };
     },
   };
+
+  function hedgeOf(ask: Ask): Hedge | undefined {
+    if (choice === undefined) return undefined;
+    const { chosen: first, plans } = choice;
+    const second = secondPlan({ first, plans, goal });
+    if (second === undefined) return undefined;
+    const { doubt, known } = knowledge;
+    const expectedTokens = expected(ask).tokens;
+    return {
+      second,
+      atStart: startsBoth(first, second, { goal, doubt, known }),
+      inMs: (progress) =>
+        hedgeInMs(first, second, { ...progress, expectedTokens }, { goal, doubt, link: known.link }),
+    };
+  }
+
+  function learnLoss(ask: Ask, { plan, ranMs, tokens }: Loser): void {
+    const lost = priced(plan);
+    const ratio = ranMs / dueMs(lost, tokens, expected(ask).tokens);
+    knowledge.observeAtLeast(lost, ratio, { units: ask.units, tokens });
+  }
+
+  function priced({ id }: PlanShape): PricedPlan {
+    const found = choice?.plans.find((plan) => plan.id === id);
+    if (found === undefined) throw new RangeError(`${id} was never priced`);
+    return found;
+  }
 
   function expected({ units, maxTokens }: Ask): Workload {
     return { units, tokens: knowledge.expectedTokens(maxTokens) };
@@ -119,6 +162,10 @@ export function plannerAgent(world: World, random: Random): Agent {
     if (found === undefined) throw new RangeError(`nothing was asked at ${at}`);
     return found;
   }
+}
+
+function sum(times: Readonly<Record<string, number>>): number {
+  return Object.values(times).reduce((all, ms) => all + ms, 0);
 }
 
 function calibration(world: World, random: Random): readonly Measurement[] {

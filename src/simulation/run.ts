@@ -1,10 +1,9 @@
 /** Requests through a world, under one agent; how far from the best plan it was at each. */
 import { predict } from '../planner/cost.ts';
 import { enumeratePlans } from '../planner/enumerate.ts';
-import type { PlanShape } from '../planner/types.ts';
 import { type Agent, type Ask, always, bandit, best, neurosurgeon } from './agents.ts';
-import { playOut } from './outcome.ts';
 import { plannerAgent } from './planner-agent.ts';
+import { playRace, type Raced } from './race.ts';
 import { type Random, seeded } from './random.ts';
 import { type Moment, trueCosts, type World } from './world.ts';
 
@@ -17,8 +16,13 @@ export interface Step {
   readonly localMs: number;
   /** `Infinity` where the endpoint is down. */
   readonly remoteMs: number;
-  /** Ms of the endpoint's work. */
+  /** Ms of work at each end, for the plan that was done first. */
+  readonly deviceMs: number;
   readonly endpointMs: number;
+  readonly hedged: Raced['hedged'];
+  /** Ms worked at each end for a plan that was stopped. */
+  readonly extraDeviceMs: number;
+  readonly extraEndpointMs: number;
   readonly remoteEndpointMs: number;
 }
 
@@ -56,8 +60,9 @@ export function playWorld(world: World, seed: number): readonly Episode[] {
     const agent = make(random);
     const steps = scenes.map((scene): Step => {
       const plan = agent.choose(scene.ask);
-      agent.learn(scene.ask, playOut(plan, scene.costs, random), scene.moment.workload.tokens);
-      return stepOf(plan, scene);
+      const raced = playRace(plan, agent.hedge?.(scene.ask), scene.costs, random);
+      agent.learn(scene.ask, raced, scene.moment.workload.tokens);
+      return stepOf(raced, scene);
     });
     return { agent: agent.name, world, steps };
   });
@@ -80,18 +85,24 @@ function sceneOf(world: World, moment: Moment): Scene {
   return { moment, ask, costs, msOf: new Map(plans.map((plan) => [plan.id, predict(plan, costs).totalMs])) };
 }
 
-function stepOf(plan: PlanShape, { ask, msOf, costs }: Scene): Step {
+function stepOf({ winner, beganMs, hedged, loser }: Raced, { ask, msOf, costs }: Scene): Step {
+  const { plan } = winner;
+  const work = predict(plan, costs);
   const ms = (id: string): number => msOf.get(id) ?? Infinity;
   const oracle = best(ask.plans, ({ id }) => ms(id));
   const remote = ask.plans.find(({ id }) => id === 'remote');
   return {
     plan: plan.id,
     oracle: oracle.id,
-    ms: ms(plan.id),
+    ms: beganMs + ms(plan.id),
     oracleMs: ms(oracle.id),
     localMs: ms('local'),
     remoteMs: ms('remote'),
-    endpointMs: predict(plan, costs).endpointMs,
+    deviceMs: work.deviceMs,
+    endpointMs: work.endpointMs,
+    hedged,
+    extraDeviceMs: loser?.deviceMs ?? 0,
+    extraEndpointMs: loser?.endpointMs ?? 0,
     remoteEndpointMs: remote === undefined ? 0 : predict(remote, costs).endpointMs,
   };
 }

@@ -11,6 +11,12 @@ export interface Summary {
   readonly nearPure: number;
   /** Mean regret at the requests from a sudden change on: index 0 is the first that meets it. */
   readonly afterChange: readonly number[];
+  /** Shares of requests that ran under two plans, from the start on or from when the first was late. */
+  readonly hedgedAtStart: number;
+  readonly hedgedLate: number;
+  /** Work for plans that were stopped, as a share of the work of all others. */
+  readonly extraDevice: number;
+  readonly extraEndpoint: number;
   /** Endpoint time against all-remote's, over requests that were no slower than all-remote. */
   readonly cloudShare: number;
 }
@@ -36,6 +42,9 @@ function summaryOf(agent: string, episodes: readonly Episode[]): Summary {
   const sudden = episodes.filter(({ world }) => world.stepAt !== undefined);
   const noSlower = steps.filter(({ ms, remoteMs }) => ms <= remoteMs && remoteMs < Infinity);
   const cloud = (of: (step: Step) => number): number => noSlower.reduce((sum, step) => sum + of(step), 0);
+  const total = (of: (step: Step) => number): number => steps.reduce((sum, step) => sum + of(step), 0);
+  const share = (fits: (step: Step) => boolean): number =>
+    steps.filter(fits).length / Math.max(1, steps.length);
   return {
     agent,
     requests: steps.length,
@@ -51,8 +60,22 @@ function summaryOf(agent: string, episodes: readonly Episode[]): Summary {
         }),
       ),
     ),
+    hedgedAtStart: share(({ hedged }) => hedged === 'at the start'),
+    hedgedLate: share(({ hedged }) => hedged === 'when late'),
+    extraDevice:
+      total(({ extraDeviceMs }) => extraDeviceMs) /
+      Math.max(
+        1e-9,
+        total(({ deviceMs }) => deviceMs),
+      ),
+    extraEndpoint:
+      total(({ extraEndpointMs }) => extraEndpointMs) /
+      Math.max(
+        1e-9,
+        total(({ endpointMs }) => endpointMs),
+      ),
     cloudShare:
-      cloud(({ endpointMs }) => endpointMs) /
+      cloud(({ endpointMs, extraEndpointMs }) => endpointMs + extraEndpointMs) /
       Math.max(
         1e-9,
         cloud(({ remoteEndpointMs }) => remoteEndpointMs),
