@@ -10,6 +10,7 @@ export { ERROR_CODES, type ErrorCode, IsthmusError, isIsthmusError } from './err
 export type { Block, Crossing, CrossingTensor, Cut, Manifest } from './package/manifest.ts';
 export type { DeviceClass, EnergyRates, LinkKind } from './planner/energy.ts';
 export { energyRates } from './planner/energy.ts';
+export type { HedgeOption } from './planner/hedge.ts';
 export type { GoalOptions, Objective, ObjectiveWeights, PlanMode } from './planner/objective.ts';
 export type {
   EndpointState,
@@ -34,6 +35,8 @@ export type {
 export type {
   CrossingReport,
   Explanation,
+  HedgeCause,
+  HedgeReport,
   PlanChoice,
   RequestReport,
   RunOptions,

@@ -7,6 +7,7 @@ import type { SpanExecutor } from '../runtime/executor.ts';
 import type { DeviceRunner, ExecutionProvider, LoadOptions } from '../runtime/runner.ts';
 import { segmentKey } from '../runtime/segment-key.ts';
 import { createExecutor } from '../runtime/span-executor.ts';
+import { orAborted } from './waiting.ts';
 
 /** Spans kept loaded: the one in use and the one before it, so that going back costs nothing. */
 const MAX_LOADED_SPANS = 2;
@@ -23,6 +24,8 @@ export class DeviceSide {
   readonly #start: (provider: ExecutionProvider) => Promise<DeviceRunner>;
   #buildMs: number | undefined;
   #restarting: Promise<void> | undefined;
+  /** Work that was stopped and is not over yet: a run of the runtime ends, it is not broken off. */
+  #leftover: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   constructor(
@@ -37,6 +40,17 @@ export class DeviceSide {
     this.#runner = runner;
     this.#clock = options.clock;
     this.#start = options.start;
+  }
+
+  /** What was stopped; whoever runs here next waits for it, and whoever does not run here does not. */
+  leave(work: Promise<unknown>): void {
+    const before = this.#leftover;
+    this.#leftover = Promise.allSettled([before, work]);
+  }
+
+  /** Resolves when nothing that was stopped still runs. Throws `aborted`. */
+  async settled(signal?: AbortSignal): Promise<void> {
+    await orAborted(this.#leftover, signal);
   }
 
   get runner(): DeviceRunner {

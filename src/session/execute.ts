@@ -7,17 +7,12 @@ import type { LinkObservation } from '../link/estimator.ts';
 import type { Manifest } from '../package/manifest.ts';
 import type { PlanShape } from '../planner/types.ts';
 import type { EncodeOptions } from '../protocol/frame.ts';
-import type {
-  DoneMessage,
-  EndpointTiming,
-  OutputMessage,
-  ServerMessage,
-  TokensMessage,
-} from '../protocol/messages.ts';
+import type { DoneMessage, ServerMessage, TokensMessage } from '../protocol/messages.ts';
 import type { SpanExecution, SpanExecutor } from '../runtime/executor.ts';
 import type { GenerateOptions, GenerateRequest, GenerateResult } from '../runtime/runner.ts';
 import type { Traffic } from '../transport/transport.ts';
 import type { EndpointLink, EndpointRequest } from './endpoint-link.ts';
+import { Exchange } from './exchange.ts';
 
 export interface Work {
   readonly manifest: Manifest;
@@ -28,6 +23,14 @@ export interface Work {
   readonly onToken: (token: number) => void;
   readonly signal?: AbortSignal;
   readonly clock: Clock;
+  /** Told what is read from then on: a plan that is stopped returns nothing. */
+  readonly onMeter?: (meter: Meter) => void;
+}
+
+/** What a plan under way has sent, and worked here as far as its runner tells. */
+export interface Meter {
+  readonly traffic?: () => Traffic;
+  readonly deviceMs?: () => number;
 }
 
 export interface Places {
@@ -51,13 +54,19 @@ export interface Executed {
   readonly linkMs: number;
 }
 
-const NO_TRAFFIC: Traffic = { framesUp: 0, bytesUp: 0, framesDown: 0, bytesDown: 0 };
+export const NO_TRAFFIC: Traffic = { framesUp: 0, bytesUp: 0, framesDown: 0, bytesDown: 0 };
+
+/** All of some times by segment and phase. */
+export function sumMs(segmentMs: Readonly<Record<string, number>>): number {
+  return Object.values(segmentMs).reduce((sum, ms) => sum + ms, 0);
+}
 
 /** Throws what the runner, the link or the endpoint throw; tokens made until then were reported. */
 export async function executePlan(plan: PlanShape, work: Work, places: Places): Promise<Executed> {
   throwIfAborted(work.signal);
   if (plan.kind === 'local') return runLocal(plan, work, places);
   const front = plan.cut > 0 ? (await places.device(plan.cut)).open() : undefined;
+  work.onMeter?.({ deviceMs: () => sumMs(front?.segmentMs ?? {}) });
   try {
     return await runAcross(plan, work, places, front);
   } finally {
@@ -100,6 +109,7 @@ async function runAcross(
     work.signal,
   );
   exchange.sent(request);
+  work.onMeter?.({ traffic: () => request.traffic() });
   try {
     const done =
       stepwise && front !== undefined
@@ -202,47 +212,4 @@ function encodingOf(plan: PlanShape, manifest: Manifest): Encoding {
   const lossy = (phase: Phase, name: string): boolean =>
     crossings[phase]?.sent.some((tensor) => tensor.name === name && tensor.lossy) === true;
   return { codec: plan.codec === 'none' ? 'fp32' : plan.codec, lossy };
-}
-
-/** Times of what goes back and forth: what the link took is what neither end worked. */
-class Exchange {
-  outputs: TensorMap = {};
-  roundTrips = 0;
-  linkMs = 0;
-  readonly #clock: Clock;
-  readonly #observe: (observation: LinkObservation) => void;
-  #sentAt: number | undefined;
-  #bytesBefore = 0;
-  #bytes = 0;
-
-  constructor(clock: Clock, observe: (observation: LinkObservation) => void) {
-    this.#clock = clock;
-    this.#observe = observe;
-  }
-
-  sent(request: EndpointRequest): void {
-    const { bytesUp } = request.traffic();
-    this.#bytes = bytesUp - this.#bytesBefore;
-    this.#bytesBefore = bytesUp;
-    this.#sentAt = this.#clock.now();
-  }
-
-  received(message: TokensMessage | OutputMessage | undefined): void {
-    if (message?.type === 'output') {
-      this.outputs = { ...message.tensors.once, ...message.tensors.step };
-    }
-    if (this.#sentAt === undefined) return;
-    const ms = this.#clock.now() - this.#sentAt - workedMs(message?.timing);
-    this.#sentAt = undefined;
-    this.roundTrips += 1;
-    this.linkMs += Math.max(0, ms);
-    // An answer without times (an end at once) tells nothing of the link.
-    if (message !== undefined && ms >= 0) {
-      this.#observe({ kind: 'transfer', direction: 'up', bytes: this.#bytes, ms });
-    }
-  }
-}
-
-function workedMs(timing: EndpointTiming | undefined): number {
-  return timing === undefined ? 0 : timing.queueMs + timing.computeMs + (timing.loadMs ?? 0);
 }

@@ -44,6 +44,9 @@ const TOKENS_LEARNING_RATE = 0.3;
 /** Before the first answer: this share of the most tokens that an input of its length may have. */
 const TOKENS_PRIOR_SHARE = 0.5;
 
+/** A machine that slept in a race has not become slower without end; a change by more than this shows again. */
+const MAX_LOSS_RATIO = 8;
+
 export class Knowledge {
   link: LinkState = NEW_LINK;
   doubt: Doubt = NEW_DOUBT;
@@ -129,12 +132,13 @@ export class Knowledge {
   }
 
   /**
-   * A plan that lost a race was not done after `ratio` times what it was predicted to take by then. Nothing follows
+   * A plan that lost a race was not done after `atLeast` times what it was predicted to take by then. Nothing follows
    * below 1. Above it its side is slower by that at least; of an endpoint nobody saw whether it or the link is, and
    * both are taken to be. Nothing is stored: it is no measurement.
    */
-  observeAtLeast(plan: PricedPlan, ratio: number, workload: Workload): void {
-    if (!(ratio > 1) || !Number.isFinite(ratio) || plan.kind === 'split') return;
+  observeAtLeast(plan: PricedPlan, atLeast: number, workload: Workload): void {
+    if (!(atLeast > 1) || plan.kind === 'split') return;
+    const ratio = Math.min(MAX_LOSS_RATIO, atLeast);
     if (plan.kind === 'local') {
       for (const { segment, phase, units, ms } of this.#expected(this.device, workload)) {
         if (this.#device !== undefined)

@@ -2,6 +2,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { Codec } from '../core/span.ts';
 import type { Manifest } from '../package/manifest.ts';
+import type { HedgeOption } from '../planner/hedge.ts';
 import type { GoalOptions } from '../planner/objective.ts';
 import type { DeviceRunner, ExecutionProvider } from '../runtime/runner.ts';
 import type { JsonStore } from '../storage/json-store.ts';
@@ -34,6 +35,7 @@ export interface OpenOptions extends GoalOptions {
   readonly plan?: PlanChoice;
   readonly codecs?: readonly Codec[];
   readonly fallback?: boolean;
+  readonly hedge?: HedgeOption;
   readonly prefetch?: boolean;
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: SessionEvent) => void;

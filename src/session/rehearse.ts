@@ -62,6 +62,7 @@ export async function recheck(shared: Shared, signal: AbortSignal): Promise<bool
   const stage = stageAt(manifest, 0);
   if (stage.kind !== 'once' || !canRehearse(manifest)) return false;
   if (!shared.device.isBuilt(manifest.blocks.length)) return false;
+  await shared.device.settled(signal);
   const { segmentMs, done } = await rehearseOnce(shared, stage, RECHECK, signal);
   await shared.knowledge.observeDevice(segmentMs, done);
   return true;

@@ -1,13 +1,14 @@
 /** What a finished request says about itself: predictions beside measurements. */
 import type { PricedPlan } from '../planner/types.ts';
-import type { Executed } from './execute.ts';
-import type { CrossingReport, RequestReport, SpanReport } from './types.ts';
+import { type Executed, sumMs } from './execute.ts';
+import type { CrossingReport, HedgeReport, RequestReport, SpanReport } from './types.ts';
 
 export interface Finished {
   readonly plan: PricedPlan;
   readonly reason: string;
   readonly abandoned: RequestReport['abandoned'];
   readonly executed: Executed;
+  readonly hedge?: HedgeReport | undefined;
   readonly totalMs: number;
   readonly ttftMs: number;
   /** Number of blocks of the model. */
@@ -15,7 +16,8 @@ export interface Finished {
 }
 
 export function reportOf(finished: Finished): RequestReport {
-  const { plan, reason, abandoned, executed, totalMs, ttftMs } = finished;
+  const { plan, reason, abandoned, executed, hedge, totalMs, ttftMs } = finished;
+  const { traffic } = executed;
   return {
     plan,
     reason,
@@ -24,8 +26,9 @@ export function reportOf(finished: Finished): RequestReport {
     ttftMs,
     spans: spansOf(finished),
     crossings: crossingsOf(finished),
-    bytesUp: executed.traffic.bytesUp,
-    bytesDown: executed.traffic.bytesDown,
+    ...(hedge === undefined ? {} : { hedge }),
+    bytesUp: traffic.bytesUp + (hedge?.other.bytesUp ?? 0),
+    bytesDown: traffic.bytesDown + (hedge?.other.bytesDown ?? 0),
     roundTrips: executed.roundTrips,
   };
 }
@@ -38,7 +41,7 @@ function spansOf({ plan, executed, blocks }: Finished): SpanReport[] {
       from: 0,
       to: plan.cut,
       predictedMs: plan.prediction.deviceMs,
-      measuredMs: Object.values(executed.deviceMs).reduce((sum, ms) => sum + ms, 0),
+      measuredMs: sumMs(executed.deviceMs),
     });
   }
   if (executed.endpoint !== undefined) {

@@ -6,9 +6,12 @@ import type { PricedPlan, Workload } from '../planner/types.ts';
 import type { DeviceRunner } from '../runtime/runner.ts';
 import { type Executed, executePlan } from './execute.ts';
 import { type Abandoned, choiceName, failure, nextChoice, notAgain } from './fallback.ts';
+import { candidateFor, hedgeReport, learnFromRace, mayHedge } from './hedging.ts';
 import { meetEndpoint } from './meet-endpoint.ts';
 import type { Shared } from './parts.ts';
 import { goalFor, hasLoop, planningInput, workloadOf } from './planning.ts';
+import { race } from './race.ts';
+import type { PlanWatch, RaceWon } from './race-types.ts';
 import { reportOf } from './report.ts';
 import type { PlanChoice, RunOptions, RunOutcome } from './types.ts';
 import { delay, inBackground, orAborted } from './waiting.ts';
@@ -63,7 +66,14 @@ class Request {
         throwIfAborted(this.#options.signal);
         const { chosen, reason } = this.#choose(choice);
         plan = chosen.id;
-        return await this.#attempt(chosen, reason);
+        const result = await this.#race(chosen, choice);
+        if (!('failures' in result)) return await this.#outcome(result, reason);
+        const last = result.failures.at(-1);
+        this.#abandoned.push(...result.failures.slice(0, -1));
+        for (const { plan: id, error } of result.failures.slice(0, -1))
+          this.#limits.push(notAgain(id, error));
+        plan = last?.plan ?? plan;
+        throw last?.error;
       } catch (thrown) {
         if (this.#thrown !== undefined) throw this.#thrown.error;
         const error = this.#explained(toIsthmusError(thrown), choice);
@@ -92,17 +102,40 @@ class Request {
     return { chosen, reason };
   }
 
-  async #attempt(plan: PricedPlan, reason: string): Promise<RunOutcome> {
+  #race(first: PricedPlan, choice: PlanChoice) {
+    const { parts, options, link, emit, timeout } = this.#shared;
+    const request = { first, workload: this.#workload, goal: this.#goal };
+    const isHedged = link !== undefined && mayHedge(options, this.#options, choice);
+    return race({
+      first,
+      ...(isHedged
+        ? { second: (progress) => candidateFor(this.#shared, request, this.#limits, progress) }
+        : {}),
+      run: (plan, watch) => this.#execute(plan, watch),
+      told: this.#tokens,
+      tell: (token) => this.#tell(token),
+      onSecond: ({ plan, cause }) => emit({ type: 'hedge', plan, beside: first.id, cause }),
+      signal: this.#options.signal,
+      clock: parts.clock,
+      timeout,
+    });
+  }
+
+  async #outcome(won: RaceWon, reason: string): Promise<RunOutcome> {
     const { manifest, clock } = this.#shared.parts;
-    const executed = await this.#execute(plan);
-    if (this.#thrown !== undefined) throw this.#thrown.error;
+    const { executed, winner, hedge } = won;
     const totalMs = clock.now() - this.#started;
+    if (hedge !== undefined) this.#shared.device.leave(won.stopped);
+    const told = hedgeReport(won);
     await this.#learn(executed);
+    // What follows a failure begins with tokens that are known: its time says little of its prediction.
+    if (this.#abandoned.length === 0) learnFromRace(this.#shared, won, this.#workload);
     const report = reportOf({
-      plan,
+      plan: winner.plan,
       reason,
       abandoned: this.#abandoned,
       executed,
+      hedge: told,
       totalMs,
       ttftMs: this.#ttftMs ?? totalMs,
       blocks: manifest.blocks.length,
@@ -110,24 +143,17 @@ class Request {
     return { tokens: this.#tokens, outputs: executed.outputs, report };
   }
 
-  #execute(plan: PricedPlan): Promise<Executed> {
+  #execute(plan: PricedPlan, { prefix, signal, onToken, onMeter, onReady }: PlanWatch): Promise<Executed> {
     const { parts, device, knowledge, link } = this.#shared;
-    const { signal, inputs } = this.#options;
-    const work = {
-      manifest: parts.manifest,
-      inputs,
-      maxTokens: this.#maxTokens,
-      prefix: [...this.#tokens],
-      clock: parts.clock,
-      onToken: (token: number) => {
-        this.#ttftMs ??= parts.clock.now() - this.#started;
-        this.#tokens.push(token);
-        this.#tell(token);
-      },
-      ...(signal === undefined ? {} : { signal }),
-    };
+    const { inputs } = this.#options;
+    const { manifest, clock } = parts;
+    const work = { manifest, inputs, maxTokens: this.#maxTokens, prefix, clock, onToken, onMeter, signal };
     return executePlan(plan, work, {
-      device: (cut) => device.executor(cut, signal === undefined ? {} : { signal }),
+      device: async (cut) => {
+        await device.settled(signal);
+        onReady();
+        return device.executor(cut, { signal });
+      },
       generate: (request, how) => device.runner.generate(request, how),
       link,
       observe: (observation) => knowledge.observeLink(observation),
@@ -135,6 +161,7 @@ class Request {
   }
 
   #tell(token: number): void {
+    this.#ttftMs ??= this.#shared.parts.clock.now() - this.#started;
     try {
       this.#options.onToken?.(token);
     } catch (error) {

@@ -3,6 +3,7 @@ import type { Codec } from '../core/span.ts';
 import type { TensorMap } from '../core/tensor.ts';
 import type { IsthmusError } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
+import type { HedgeOption } from '../planner/hedge.ts';
 import type { GoalOptions } from '../planner/objective.ts';
 import type { EndpointState, LinkEstimate, PricedPlan, Workload } from '../planner/types.ts';
 import type { ExecutionProvider } from '../runtime/runner.ts';
@@ -25,6 +26,13 @@ export interface SessionOptions extends GoalOptions {
    * `local` alone: what the user did not allow to leave the device does not leave it.
    */
   readonly fallback?: boolean;
+  /**
+   * `auto` (default): a second plan, all here or all on the endpoint, runs beside the first where it is in doubt
+   * which is faster, or when the first is late; whichever is done first is taken and the other one stopped. It keeps
+   * to the objective, the mode and all limits, fetches no weights, and never runs beside a forced plan or with
+   * `fallback: false`. `never`: one plan at a time. For models with an input stage, such as speech.
+   */
+  readonly hedge?: HedgeOption;
   /** Codecs that the planner may use. Default `['fp32']`: `fp16` and `int8` send less but can change a token. */
   readonly codecs?: readonly Codec[];
   /** `auto` (default) measures those that exist and keeps the fastest. */
@@ -58,6 +66,8 @@ export type SessionEvent =
   | { readonly type: 'provider'; readonly provider: ExecutionProvider; readonly reason: string }
   | { readonly type: 'endpoint'; readonly state: EndpointState }
   | { readonly type: 'plan'; readonly plan: PricedPlan; readonly reason: string }
+  /** `plan` begins beside the plan `beside`, which goes on. */
+  | { readonly type: 'hedge'; readonly plan: PricedPlan; readonly beside: string; readonly cause: HedgeCause }
   /** A text begins, moves, or goes on elsewhere. */
   | { readonly type: 'text-plan'; readonly period: PlanPeriod }
   | { readonly type: 'fallback'; readonly from: string; readonly to: string; readonly error: IsthmusError };
@@ -79,6 +89,29 @@ export interface CrossingReport {
   readonly measuredMs: number;
 }
 
+/** Why two plans ran: which is faster was in doubt from the start, or the first was late. */
+export type HedgeCause = 'doubt' | 'late';
+
+/** Of a request that ran under two plans. */
+export interface HedgeReport {
+  /** Of the two, the plan that began first, and the one that was done: `report.plan`. */
+  readonly first: string;
+  readonly winner: string;
+  readonly cause: HedgeCause;
+  /** Ms from the first plan's begin to the second's. */
+  readonly afterMs: number;
+  /** What the plan that was stopped cost. */
+  readonly other: {
+    readonly plan: string;
+    readonly bytesUp: number;
+    readonly bytesDown: number;
+    /** At most: a runner that is stopped does not tell, so all of its time may count. */
+    readonly deviceMs: number;
+    /** Why it did not win, where it failed by itself. */
+    readonly error?: IsthmusError;
+  };
+}
+
 /** What a request cost, and why it ran as it did. */
 export interface RequestReport {
   readonly plan: PricedPlan;
@@ -89,7 +122,9 @@ export interface RequestReport {
   readonly ttftMs: number;
   readonly spans: readonly SpanReport[];
   readonly crossings: readonly CrossingReport[];
-  /** Frames' bytes as counted at the socket, headers included; weights are not among them. */
+  /** Absent where one plan ran at a time. */
+  readonly hedge?: HedgeReport;
+  /** Frames' bytes as counted at the socket, headers included, of all plans of a hedge; weights are not among them. */
   readonly bytesUp: number;
   readonly bytesDown: number;
   /** Times the device waited for an answer before it could go on. */
@@ -103,6 +138,8 @@ export interface RunOptions extends GoalOptions {
   /** At most this many tokens; default: the package's bound. */
   readonly maxTokens?: number;
   readonly plan?: PlanChoice;
+  /** Default: the session's. */
+  readonly hedge?: HedgeOption;
   readonly signal?: AbortSignal;
   /** Each token as it is known, in order, never twice. What it throws ends the request and is thrown by `run`. */
   readonly onToken?: (token: number) => void;
@@ -159,6 +196,8 @@ export interface TranscribeOptions extends GoalOptions {
   /** Hz of `audio`; default: the model's. Other rates are resampled. */
   readonly sampleRate?: number;
   readonly plan?: PlanChoice;
+  /** Default: the session's. */
+  readonly hedge?: HedgeOption;
   /** Longest piece of audio that runs at once, in seconds. Default 20. */
   readonly pieceSeconds?: number;
   readonly signal?: AbortSignal;

@@ -57,6 +57,7 @@ export async function transcribe(
         say();
       },
       ...(options.plan === undefined ? {} : { plan: options.plan }),
+      ...(options.hedge === undefined ? {} : { hedge: options.hedge }),
       ...goalFields(options),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
