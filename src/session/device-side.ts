@@ -157,7 +157,7 @@ export class DeviceSide {
     }
     // What was built on a runner that is gone is gone with it.
     if (runner !== this.#runner) return this.executor(cut, options);
-    if (this.missingBytes(cut) === 0) this.#noteBuild(cut, this.#clock.now() - started);
+    if (this.missingBytes(cut) === 0) this.#noteBuild(cut, Math.max(0, this.#clock.now() - started));
     this.#loaded.set(cut, executor);
     await this.#evict();
     return executor;

@@ -56,7 +56,8 @@ export class IdleWatch {
   /** Once in each quiet: a page that is left open is not worth a battery. */
   async #watchDevice(over: AbortSignal): Promise<void> {
     const { knowledge, parts } = this.#shared;
-    const sinceCheckMs = this.#checkedAt === undefined ? Infinity : parts.clock.now() - this.#checkedAt;
+    const sinceCheckMs =
+      this.#checkedAt === undefined ? Infinity : Math.max(0, parts.clock.now() - this.#checkedAt);
     const watch = { sinceSeenMs: knowledge.sinceDeviceMs, sinceCheckMs, checkMs: this.#checkMs };
     const inMs = recheckInMs(watch);
     if (inMs > 0 && !(await this.#wait(inMs, over))) return;
@@ -68,7 +69,7 @@ export class IdleWatch {
       const ran = await this.#turns.take(() => recheck(this.#shared, until), until);
       if (!ran) return;
       this.#checkedAt = now;
-      this.#checkMs = parts.clock.now() - now;
+      this.#checkMs = Math.max(0, parts.clock.now() - now);
     } catch (error) {
       // A request came, or the worker died: whoever asks next finds out.
       if (!isIsthmusError(error)) throw error;

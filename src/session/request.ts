@@ -124,7 +124,8 @@ class Request {
   async #outcome(won: RaceWon, reason: string): Promise<RunOutcome> {
     const { manifest, clock } = this.#shared.parts;
     const { executed, winner, hedge } = won;
-    const totalMs = clock.now() - this.#started;
+    // A clock that was set back gives no negative times.
+    const totalMs = Math.max(0, clock.now() - this.#started);
     if (hedge !== undefined) this.#shared.device.leave(won.stopped);
     const told = hedgeReport(won);
     await this.#learn(executed);
@@ -161,7 +162,7 @@ class Request {
   }
 
   #tell(token: number): void {
-    this.#ttftMs ??= this.#shared.parts.clock.now() - this.#started;
+    this.#ttftMs ??= Math.max(0, this.#shared.parts.clock.now() - this.#started);
     try {
       this.#options.onToken?.(token);
     } catch (error) {

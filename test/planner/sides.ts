@@ -3,7 +3,14 @@ import { priorSide, scaleSide } from '../../src/device/prior.ts';
 import { wholeMs } from '../../src/device/span-ms.ts';
 import type { Manifest } from '../../src/package/manifest.ts';
 import type { ChooseInput } from '../../src/planner/choose.ts';
-import type { BlockCost, EndpointSide, LinkEstimate, SideProfile } from '../../src/planner/types.ts';
+import type {
+  BlockCost,
+  EndpointSide,
+  LinkEstimate,
+  Prediction,
+  PricedPlan,
+  SideProfile,
+} from '../../src/planner/types.ts';
 
 export const WORKLOAD = { units: 64_000, tokens: 20 };
 
@@ -48,4 +55,30 @@ export function inputOf(manifest: Manifest, overrides: Partial<ChooseInput> = {}
     weightsReachable: true,
     ...overrides,
   };
+}
+
+/** A priced plan that takes `totalMs`, all of it before the first token unless `ttftMs` says otherwise. */
+export function planOf(
+  kind: PricedPlan['kind'],
+  totalMs: number,
+  more: Partial<Prediction> = {},
+): PricedPlan {
+  const isLocal = kind === 'local';
+  const prediction: Prediction = {
+    totalMs,
+    ttftMs: totalMs,
+    deviceMs: isLocal ? totalMs : 0,
+    endpointMs: isLocal ? 0 : totalMs / 2,
+    linkMs: isLocal ? 0 : totalMs / 2,
+    weightsMs: 0,
+    bytesUp: isLocal ? 0 : 100_000,
+    bytesDown: isLocal ? 0 : 100,
+    weightBytes: 0,
+    roundTrips: isLocal ? 0 : 1,
+    ...more,
+  };
+  const cut = isLocal ? 14 : kind === 'remote' ? 0 : 3;
+  const codec = isLocal ? 'none' : 'fp32';
+  const shape = { id: kind, kind, cut, codec, provider: 'wasm', leaves: [] } as const;
+  return { ...shape, prediction, score: prediction.totalMs, joules: 0 };
 }
