@@ -31,6 +31,11 @@ function onEvent(event: SessionEvent): void {
     case 'plan':
       if (working) atlas.planned(event.plan, event.reason);
       break;
+    case 'hedge':
+      atlas.say(
+        `${event.plan.id} runs beside ${event.beside}: ${event.cause === 'late' ? 'that is late' : 'which is faster is in doubt'}.`,
+      );
+      break;
     case 'fallback':
       atlas.say(`${event.from} failed (${event.error.code}); going on with ${event.to}.`);
       break;

@@ -40,7 +40,8 @@ Usage: isthmus simulate PKG [OPTIONS]
   --help         show this
 
 Regret is the share by which a request took longer than the best plan would have, noise left out. "static best"
-knows in hindsight which one plan is best for a whole world; nobody can choose it beforehand.
+knows in hindsight which one plan is best for a whole world; nobody can choose it beforehand. "two plans" is the
+share of requests under which a second plan began, "extra" what plans that were stopped worked, against all others.
 
 Example:
   isthmus simulate ./package --worlds 250
@@ -101,7 +102,21 @@ function describe(agents: readonly Summary[], worlds: number, requests: number):
     percent(one.afterChange[0] ?? 0),
     percent(one.afterChange[9] ?? 0),
     percent(one.cloudShare),
+    percent(one.hedgedAtStart + one.hedgedLate),
+    percent(one.extraDevice),
+    percent(one.extraEndpoint),
   ]);
-  const header = ['', 'regret', '95th pct', 'near best pure', 'at a change', '10th after', 'endpoint time'];
+  const header = [
+    '',
+    'regret',
+    '95th pct',
+    'near best pure',
+    'at a change',
+    '10th after',
+    'endpoint time',
+    'two plans',
+    'extra here',
+    'extra there',
+  ];
   return `${worlds} worlds of ${requests} requests\n\n${table(header, rows)}\n`;
 }

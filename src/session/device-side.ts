@@ -26,6 +26,7 @@ export class DeviceSide {
   #restarting: Promise<void> | undefined;
   /** Work that was stopped and is not over yet: a run of the runtime ends, it is not broken off. */
   #leftover: Promise<unknown> = Promise.resolve();
+  #leaving = 0;
   #closed = false;
 
   constructor(
@@ -45,7 +46,15 @@ export class DeviceSide {
   /** What was stopped; whoever runs here next waits for it, and whoever does not run here does not. */
   leave(work: Promise<unknown>): void {
     const before = this.#leftover;
-    this.#leftover = Promise.allSettled([before, work]);
+    this.#leaving += 1;
+    this.#leftover = Promise.allSettled([before, work]).finally(() => {
+      this.#leaving -= 1;
+    });
+  }
+
+  /** False while something that was stopped still runs. */
+  get isFree(): boolean {
+    return this.#leaving === 0;
   }
 
   /** Resolves when nothing that was stopped still runs. Throws `aborted`. */

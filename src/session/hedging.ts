@@ -1,20 +1,13 @@
 /** Whether a request may run under two plans, with which second one, and what a race taught. */
 import { IsthmusError } from '../errors.ts';
 import { choosePlan } from '../planner/choose.ts';
-import {
-  dueMs,
-  type HedgeOption,
-  hedgeInMs,
-  type Progress,
-  secondPlan,
-  startsBoth,
-} from '../planner/hedge.ts';
+import { dueMs, type HedgeOption, hedgeInMs, secondPlan, startsBoth } from '../planner/hedge.ts';
 import type { Goal } from '../planner/objective.ts';
 import type { PricedPlan, Workload } from '../planner/types.ts';
 import { NO_TRAFFIC, sumMs } from './execute.ts';
 import type { OpenOptions, Shared } from './parts.ts';
 import { planningInput } from './planning.ts';
-import type { Candidate, RaceWon, Runner } from './race-types.ts';
+import type { Candidate, PlanProgress, RaceWon, Runner } from './race-types.ts';
 import type { HedgeReport, PlanChoice, RunOptions } from './types.ts';
 
 const HEDGE_OPTIONS: readonly HedgeOption[] = ['auto', 'never'];
@@ -39,7 +32,7 @@ export function candidateFor(
   shared: Shared,
   request: { readonly first: PricedPlan; readonly workload: Workload; readonly goal: Goal },
   limits: Parameters<typeof planningInput>[3],
-  progress: Omit<Progress, 'expectedTokens'>,
+  progress: PlanProgress,
 ): Candidate | undefined {
   const { first, workload, goal } = request;
   const { knowledge, device, parts } = shared;
@@ -50,7 +43,7 @@ export function candidateFor(
   const second = secondPlan({ first, plans, goal });
   if (second === undefined) return undefined;
   const { doubt, known } = knowledge;
-  if (progress.sinceStartMs === 0 && startsBoth(first, second, { goal, doubt, known })) {
+  if (progress.isStart && startsBoth(first, second, { goal, doubt, known })) {
     return { plan: second, cause: 'doubt', inMs: 0 };
   }
   const expected = { ...progress, expectedTokens: workload.tokens };

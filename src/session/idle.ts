@@ -63,8 +63,9 @@ export class IdleWatch {
     if (inMs > 0 && !(await this.#wait(inMs, over))) return;
     // One that waits no longer is not given up for a request either: that waits for it, a few ms.
     const until = inMs > 0 ? over : this.#stop;
-    const now = parts.clock.now();
     try {
+      await this.#shared.device.settled(over);
+      const now = parts.clock.now();
       // A turn like any request's, so that nothing else runs beside what is timed.
       const ran = await this.#turns.take(() => recheck(this.#shared, until), until);
       if (!ran) return;

@@ -18,6 +18,12 @@ export interface PlanWatch {
   readonly onReady: () => void;
 }
 
+/** How far the first plan is when it is asked what may begin beside it. */
+export interface PlanProgress extends Omit<Progress, 'expectedTokens'> {
+  /** The first plan begins just now. */
+  readonly isStart: boolean;
+}
+
 /** What may begin beside the first plan, and in how many ms if nothing comes by then. */
 export interface Candidate {
   readonly plan: PricedPlan;
@@ -28,7 +34,7 @@ export interface Candidate {
 export interface RaceOptions {
   readonly first: PricedPlan;
   /** Asked at the start and whenever its answer is due; `undefined` when nothing may begin. Absent: never. */
-  readonly second?: (progress: Omit<Progress, 'expectedTokens'>) => Candidate | undefined;
+  readonly second?: (progress: PlanProgress) => Candidate | undefined;
   readonly run: RunPlan;
   /** Tokens that were told before; grows. */
   readonly told: number[];

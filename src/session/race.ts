@@ -97,14 +97,17 @@ class Race {
     const { second, timeout, onSecond, clock } = this.#options;
     const [first] = this.#entrants;
     if (second === undefined || first === undefined) return;
+    let isStart = true;
     while (!this.#over.signal.aborted && first.error === undefined) {
       const now = clock.now();
       const candidate = second({
+        isStart,
         sinceStartMs: Math.max(0, now - first.beganAt),
         sinceTokenMs: Math.max(0, now - first.latestAt),
         firstTokenMs: first.firstTokenMs,
         tokens: first.tokens,
       });
+      isStart = false;
       if (candidate !== undefined && candidate.inMs <= 0) {
         this.#cause = candidate.cause;
         onSecond(candidate);

@@ -62,7 +62,8 @@ export async function recheck(shared: Shared, signal: AbortSignal): Promise<bool
   const stage = stageAt(manifest, 0);
   if (stage.kind !== 'once' || !canRehearse(manifest)) return false;
   if (!shared.device.isBuilt(manifest.blocks.length)) return false;
-  await shared.device.settled(signal);
+  // A look is not worth a wait while it holds a turn.
+  if (!shared.device.isFree) return false;
   const { segmentMs, done } = await rehearseOnce(shared, stage, RECHECK, signal);
   await shared.knowledge.observeDevice(segmentMs, done);
   return true;

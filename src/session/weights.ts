@@ -41,6 +41,7 @@ export class Weights {
     await this.#turns.idle();
     await device.executor(this.#blocks, { signal });
     this.#isBuilt = true;
+    await device.settled(signal);
     await this.#turns.take(() => rehearse(this.#shared, signal), signal);
   }
 
