@@ -1,4 +1,4 @@
-/** How many reports an address may send. Addresses are held as keys of counters, and for an hour alone. */
+/** How many reports an address may send. Addresses are held as keys of counters, in memory, until the first report after an hour. */
 import { IsthmusError } from '../errors.ts';
 
 const WINDOW_MS = 3_600_000;
