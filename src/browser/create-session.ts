@@ -10,6 +10,7 @@ import { openBrowserJsonStore } from '../storage/browser/json-store.ts';
 import { sha256Hex } from '../storage/sha256.ts';
 import { type TextSession, withText } from '../tasks/text/text-session.ts';
 import { connectWebSocket } from '../transport/websocket.ts';
+import { fleetAccess } from './fleet-access.ts';
 
 /** More threads than this rarely help models that fit a browser, and starve the page. */
 const MAX_THREADS = 4;
@@ -58,6 +59,9 @@ export async function createSession(packageUrl: string, options: SessionOptions 
       profiles: await openBrowserJsonStore(),
       clock: systemClock,
       agent: navigator.userAgent,
+      ...(endpoint === null || options.shareExperience !== true
+        ? {}
+        : { fleet: fleetAccess(absolute(endpoint), runner.threads) }),
     },
     options,
   );

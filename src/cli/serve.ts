@@ -20,6 +20,8 @@ Usage: isthmus serve PKG... [OPTIONS]
   --tls-cert F     certificate (PEM); with --tls-key the endpoint speaks HTTPS
   --tls-key F      its key (PEM)
   --threads N      threads of each of the runtime's sessions (default 1)
+  --fleet          take reports of how fast devices are, from clients whose users agreed, and tell new ones
+  --fleet-file F   the same, kept in this file across restarts
   --json           print {"url", "port"} when it listens
   --help           show this
 
@@ -42,6 +44,8 @@ export const serveCommand: Command = {
       'tls-cert': { type: 'string' },
       'tls-key': { type: 'string' },
       threads: { type: 'string' },
+      fleet: { type: 'boolean' },
+      'fleet-file': { type: 'string' },
       json: { type: 'boolean' },
     });
     if (positionals.length === 0) throw new UsageError('which package? Name at least one folder');
@@ -50,6 +54,7 @@ export const serveCommand: Command = {
     const tls = await readTls(values['tls-cert'], values['tls-key']);
     if (values.static !== undefined) await checkFolder(values.static);
     const packages = await Promise.all(positionals.map((dir) => openPackage(dir)));
+    const file = values['fleet-file'];
     // Asked for before it listens, so that no signal in between is missed.
     const stopped = io.untilStopped();
     const endpoint = await createEndpoint({
@@ -60,6 +65,7 @@ export const serveCommand: Command = {
       ...(values.static === undefined ? {} : { staticDir: values.static }),
       ...(tls === undefined ? {} : { tls }),
       ...(threads === undefined ? {} : { threads }),
+      ...(file === undefined ? { fleet: values.fleet === true } : { fleet: { file } }),
     });
     announce(
       io,

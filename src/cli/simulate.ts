@@ -1,12 +1,14 @@
 /** `isthmus simulate`: how well the planner chooses, over made-up worlds around a real package. */
 import { IsthmusError } from '../errors.ts';
+import type { Manifest } from '../package/manifest.ts';
 import { openPackage } from '../package/node/open-package.ts';
 import { type Episode, playWorld } from '../simulation/run.ts';
 import { type Summary, summarise } from '../simulation/summary.ts';
 import { makeWorld } from '../simulation/world.ts';
 import type { Command } from './command.ts';
-import { onePositional, optionalNumber, parseFlags } from './flags.ts';
+import { onePositional, optionalNumber, parseFlags, UsageError } from './flags.ts';
 import { table } from './inspect-table.ts';
+import { DEFAULT_DEVICES, simulateFleet } from './simulate-fleet.ts';
 
 const DEFAULT_WORLDS = 1000;
 const DEFAULT_REQUESTS = 40;
@@ -36,6 +38,9 @@ Usage: isthmus simulate PKG [OPTIONS]
   --worlds N     worlds: a device, an endpoint and a link each, most of them changing half way (default ${DEFAULT_WORLDS})
   --requests N   requests in each (default ${DEFAULT_REQUESTS})
   --seed N       of the first world (default 1); the same seed gives the same figures
+  --fleet        instead: the first request of each of many new devices, with and without what those before it
+                 reported under local differential privacy
+  --devices N    with --fleet: devices, one after another (default ${DEFAULT_DEVICES})
   --json         one JSON document: {"worlds", "requests", "agents": [{"agent", "meanRegret", "p95Regret", ...}]}
   --help         show this
 
@@ -45,6 +50,7 @@ share of requests under which a second plan began, "extra" what plans that were 
 
 Example:
   isthmus simulate ./package --worlds 250
+  isthmus simulate ./package --fleet
 `;
 
 export const simulateCommand: Command = {
@@ -56,6 +62,8 @@ export const simulateCommand: Command = {
       worlds: { type: 'string' },
       requests: { type: 'string' },
       seed: { type: 'string' },
+      fleet: { type: 'boolean' },
+      devices: { type: 'string' },
       json: { type: 'boolean' },
     });
     const { manifest } = await openPackage(onePositional(positionals, 'package'));
@@ -65,32 +73,50 @@ export const simulateCommand: Command = {
         `'${manifest.name}' begins with its token loop: the simulation plays models with an input stage, such as speech`,
       );
     }
+    const firstSeed = optionalNumber('seed', values.seed, SEEDS) ?? 1;
+    const work = workOf(manifest);
+    const asJson = values.json === true;
+    const devices = optionalNumber('devices', values.devices, COUNTS);
+    if (values.fleet === true) {
+      if (values.worlds !== undefined || values.requests !== undefined) {
+        throw new UsageError('--fleet has --devices instead of --worlds and --requests');
+      }
+      simulateFleet({ ...work, manifest, devices: devices ?? DEFAULT_DEVICES, seed: firstSeed }, asJson, io);
+      return 0;
+    }
+    if (devices !== undefined) throw new UsageError('--devices goes with --fleet');
     const worlds = optionalNumber('worlds', values.worlds, COUNTS) ?? DEFAULT_WORLDS;
     const requests = optionalNumber('requests', values.requests, COUNTS) ?? DEFAULT_REQUESTS;
-    const firstSeed = optionalNumber('seed', values.seed, SEEDS) ?? 1;
     if (worlds * requests > MAX_REQUESTS_IN_ALL) {
       throw new IsthmusError('bad-option', `worlds times requests may be at most ${MAX_REQUESTS_IN_ALL}`);
     }
-    const rate = manifest.audio?.sampleRate;
-    const units =
-      rate === undefined ? PLAIN_UNITS : { low: SPEECH_SECONDS.low * rate, high: SPEECH_SECONDS.high * rate };
-    const tokensPerUnit = rate === undefined ? PLAIN_TOKENS_PER_UNIT : TOKENS_PER_SECOND / rate;
     const episodes: Episode[] = [];
     for (let index = 0; index < worlds; index += 1) {
       const seed = firstSeed + index;
-      const world = makeWorld({ manifest, requests, units, tokensPerUnit, seed });
+      const world = makeWorld({ ...work, manifest, requests, seed });
       episodes.push(...playWorld(world, seed));
       if ((index + 1) % TOLD_WORLDS === 0) io.stderr(`${index + 1} of ${worlds} worlds\n`);
     }
     const agents = summarise(episodes);
     io.stdout(
-      values.json === true
+      asJson
         ? `${JSON.stringify({ model: manifest.name, worlds, requests: worlds * requests, firstSeed, agents })}\n`
         : describe(agents, worlds, requests),
     );
     return 0;
   },
 };
+
+/** What requests of a package are like. */
+function workOf({ audio }: Manifest): {
+  readonly units: { readonly low: number; readonly high: number };
+  readonly tokensPerUnit: number;
+} {
+  if (audio === undefined) return { units: PLAIN_UNITS, tokensPerUnit: PLAIN_TOKENS_PER_UNIT };
+  const rate = audio.sampleRate;
+  const units = { low: SPEECH_SECONDS.low * rate, high: SPEECH_SECONDS.high * rate };
+  return { units, tokensPerUnit: TOKENS_PER_SECOND / rate };
+}
 
 function describe(agents: readonly Summary[], worlds: number, requests: number): string {
   const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;

@@ -8,6 +8,9 @@ import type { Manifest } from '../package/manifest.ts';
 import { MAX_MODELS } from '../protocol/limits.ts';
 import { createNodeRunner } from '../runtime/node/ort-node.ts';
 import type { PackageSource } from '../runtime/runner.ts';
+import { sha256Hex } from '../storage/sha256.ts';
+import { FleetDesk } from './fleet-desk.ts';
+import { openFleetFile } from './fleet-file.ts';
 import { createRouter } from './http/router.ts';
 import * as limits from './limits.ts';
 import { Metrics, type MetricsSnapshot } from './metrics.ts';
@@ -54,6 +57,11 @@ export interface EndpointOptions {
   readonly maxStateBytes?: number;
   /** Ms without a call after which a lane is dropped. Default `IDLE_LANE_MS`. */
   readonly idleLaneMs?: number;
+  /**
+   * Take reports of how fast devices are from clients whose users agreed, and tell new devices what came of them;
+   * with a file, also after a restart. Default: none of it. Counts are kept, and nothing of who sent them.
+   */
+  readonly fleet?: boolean | { readonly file: string };
   /** Build the whole model's sessions at once, before anyone asks. Default true. */
   readonly warm?: boolean;
   /** Default: a runner in a thread of its own, or in this one where the sources run uncompiled. */
@@ -110,6 +118,11 @@ export async function createEndpoint(options: EndpointOptions): Promise<Endpoint
       idleLaneMs: positive('idleLaneMs', options.idleLaneMs ?? limits.IDLE_LANE_MS),
     },
   });
+  const desk = options.fleet ? await deskFor(packages, clock) : undefined;
+  const file =
+    desk !== undefined && typeof options.fleet === 'object'
+      ? await openFleetFile(options.fleet.file, desk, log)
+      : undefined;
   const server = createHttpServer(options.tls);
   const streams = createStreamServer(server, service);
   const snapshot = (): MetricsSnapshot => {
@@ -126,9 +139,20 @@ export async function createEndpoint(options: EndpointOptions): Promise<Endpoint
   const { staticDir } = options;
   server.on(
     'request',
-    createRouter({ service, packages, metrics: snapshot, ...(staticDir === undefined ? {} : { staticDir }) }),
+    createRouter({
+      service,
+      packages,
+      metrics: snapshot,
+      ...(staticDir === undefined ? {} : { staticDir }),
+      ...(desk === undefined ? {} : { desk }),
+    }),
   );
-  const address = await listen(server, options.host ?? '127.0.0.1', options.port ?? 0);
+  const address = await listen(server, options.host ?? '127.0.0.1', options.port ?? 0).catch(
+    async (error: unknown) => {
+      await file?.close();
+      throw error;
+    },
+  );
   if (options.warm ?? true) for (const host of hosts.values()) warm(host, log);
   // Running out of file descriptors, say: connections are lost then, not the process.
   server.on('error', (error) => log(`the server failed: ${error.message}`));
@@ -144,6 +168,7 @@ export async function createEndpoint(options: EndpointOptions): Promise<Endpoint
     await streams.close();
     server.closeAllConnections();
     await closed;
+    await file?.close();
     await Promise.all([...hosts.values()].map((host) => host.close()));
   };
 
@@ -172,6 +197,15 @@ function byName(packages: readonly EndpointPackage[]): Map<string, EndpointPacka
     throw new IsthmusError('bad-option', `an endpoint serves at most ${MAX_MODELS} packages`);
   }
   return map;
+}
+
+/** By what identifies a package's contents: another model under the same name has another speed. */
+async function deskFor(packages: ReadonlyMap<string, EndpointPackage>, clock: Clock): Promise<FleetDesk> {
+  const models = new Map<string, string>();
+  for (const [name, { manifest }] of packages) {
+    models.set(name, await sha256Hex(new TextEncoder().encode(JSON.stringify(manifest.files))));
+  }
+  return new FleetDesk({ models, epoch: () => clock.epoch(), random: Math.random });
 }
 
 /** Behind the first requests, which join what is being built. A failure shows again when one asks. */

@@ -8,6 +8,9 @@ export type RequestKind = 'stream' | 'infer' | 'lane';
 /** What a call on a lane was. */
 export type LaneOutcome = 'forward' | 'loop' | 'read-state' | 'write-state';
 
+/** A report that was counted or not; a question that was answered with a prior or could not be. */
+export type FleetOutcome = 'report' | 'refused' | 'prior' | 'no-prior';
+
 export interface MetricsSnapshot {
   readonly requests: Readonly<Record<string, number>>;
   readonly errors: Readonly<Record<string, number>>;
@@ -18,6 +21,8 @@ export interface MetricsSnapshot {
   readonly sentBytes: number;
   readonly computeMs: number;
   readonly queueMs: number;
+  /** Reports of devices and questions about a class, by what became of them. */
+  readonly fleet: Readonly<Record<string, number>>;
   readonly activeRequests: number;
   readonly connections: number;
   readonly waiting: number;
@@ -35,6 +40,7 @@ export type Gauges = Pick<
 export class Metrics {
   readonly #requests = new Map<string, number>();
   readonly #errors = new Map<string, number>();
+  readonly #fleet = new Map<string, number>();
   #tokens = 0;
   #rows = 0;
   #receivedBytes = 0;
@@ -55,6 +61,10 @@ export class Metrics {
   /** A fault that belongs to no request. */
   error(code: ErrorCode): void {
     add(this.#errors, code);
+  }
+
+  fleet(outcome: FleetOutcome): void {
+    add(this.#fleet, outcome);
   }
 
   tokens(count: number): void {
@@ -88,6 +98,7 @@ export class Metrics {
       sentBytes: this.#sentBytes,
       computeMs: this.#computeMs,
       queueMs: this.#queueMs,
+      fleet: Object.fromEntries(this.#fleet),
       ...gauges,
     };
   }
@@ -107,6 +118,9 @@ export function prometheusText(metrics: MetricsSnapshot): string {
     return [`{kind="${kind}",outcome="${outcome}"}`, count];
   });
   const errors = Object.entries(metrics.errors).map(([code, count]): Sample => [`{code="${code}"}`, count]);
+  const fleet = Object.entries(metrics.fleet).map(([outcome, count]): Sample => {
+    return [`{outcome="${outcome}"}`, count];
+  });
   return [
     family('requests_total', 'counter', 'Requests that ended, by how.', requests),
     family('errors_total', 'counter', 'Errors told to clients, by code.', errors),
@@ -120,6 +134,7 @@ export function prometheusText(metrics: MetricsSnapshot): string {
     family('queue_ms_total', 'counter', 'Milliseconds that requests waited for a turn.', [
       ['', metrics.queueMs],
     ]),
+    family('fleet_total', 'counter', 'Reports of devices and questions about a class.', fleet),
     family('active_requests', 'gauge', 'Requests that are open.', [['', metrics.activeRequests]]),
     family('connections', 'gauge', 'WebSocket connections that are open.', [['', metrics.connections]]),
     family('waiting', 'gauge', 'Requests that wait for a turn.', [['', metrics.waiting]]),

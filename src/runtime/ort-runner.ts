@@ -23,6 +23,7 @@ import type {
 } from './runner.ts';
 import { segmentKey } from './segment-key.ts';
 import { SegmentShelf } from './segment-shelf.ts';
+import type { WeightSharing } from './shared-weights.ts';
 import { OrtState } from './state-ort.ts';
 import { positionAxis } from './state-rows.ts';
 import type { OpenStateStore, StateRun, StateStore } from './state-store.ts';
@@ -42,6 +43,8 @@ export interface OrtRunnerOptions {
    * the new rows of `shared` state (`yieldRows`); those for a store of the backend's own yield all of it.
    */
   readonly openStore?: OpenStateStore;
+  /** Weights of several sessions held once; only with stores that give them to the sessions. */
+  readonly sharing?: WeightSharing;
 }
 
 interface OpenState {
@@ -57,6 +60,8 @@ export class OrtRunner implements SpanRunner {
   readonly #openStore: OpenStateStore;
   readonly #segments: SegmentShelf;
   readonly #states = new Map<StateId, OpenState>();
+  /** For segments that have no state and weights that only a store can give them. */
+  #stateless: StateStore | undefined;
   #nextState = 1;
   #closed = false;
 
@@ -149,6 +154,7 @@ export class OrtRunner implements SpanRunner {
     this.#closed = true;
     const closing = [...this.#states.keys()].map((id) => this.closeState(id));
     await Promise.all([this.#segments.clear(), ...closing]);
+    await this.#stateless?.close();
   }
 
   #checkOpen(): void {
@@ -173,7 +179,7 @@ export class OrtRunner implements SpanRunner {
     phase: LoadedPhase,
     request: RunRequest,
   ): Promise<{ readonly results: Readonly<Record<string, OrtTensor>>; readonly ms: number }> {
-    const { session, reads, writes } = phase;
+    const { session, reads, writes, held } = phase;
     const { at } = request;
     const fetches = [...new Set(request.fetches)].filter((name) => !phase.passed.has(name));
     const run = async (feeds: StateRun['feeds'], store: StateStore | undefined) => {
@@ -182,7 +188,8 @@ export class OrtRunner implements SpanRunner {
       const results = await this.#guarded(async () => {
         if (session === undefined) return {};
         if (store !== undefined) {
-          return store.run({ session, feeds, fetches, reads, writes, ...(at === undefined ? {} : { at }) });
+          const more = { ...(at === undefined ? {} : { at }), ...(held === undefined ? {} : { held }) };
+          return store.run({ session, feeds, fetches, reads, writes, ...more });
         }
         return fetches.length === 0 ? {} : session.run(feeds, fetches);
       });
@@ -197,7 +204,10 @@ export class OrtRunner implements SpanRunner {
       }
       return feeds;
     };
-    if (reads.length === 0 && writes.length === 0) return run(prepared(), undefined);
+    if (reads.length === 0 && writes.length === 0) {
+      if (held !== undefined) this.#stateless ??= this.#openStore();
+      return run(prepared(), held === undefined ? undefined : this.#stateless);
+    }
     return this.#inState(request.state, (store) => run(prepared(), store));
   }
 

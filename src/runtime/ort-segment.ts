@@ -11,6 +11,7 @@ import type { Manifest, StateEntry } from '../package/manifest.ts';
 import { graphFile, phasesOf, segmentPhase, stageAt, statesOf } from '../package/segments.ts';
 import type { ExecutionProvider, LoadOptions, PackageSource } from './runner.ts';
 import { segmentKey } from './segment-key.ts';
+import { type HeldWeights, sharedShards, splitShared, type WeightSharing } from './shared-weights.ts';
 import { yieldRows } from './yield-rows.ts';
 
 /** Makes a session from a composed graph and the shards that it points to. */
@@ -31,6 +32,8 @@ export interface LoadedPhase {
   /** State inputs to feed, and state outputs to keep under the name of the input they become. */
   readonly reads: readonly StateEntry[];
   readonly writes: readonly StateEntry[];
+  /** Weights that are inputs of the session, in memory that others use as well. */
+  readonly held?: HeldWeights;
 }
 
 export type LoadedSegment = ReadonlyMap<Phase, LoadedPhase>;
@@ -42,14 +45,18 @@ export interface SegmentBuilderOptions {
   readonly createSession: CreateSession;
   /** Sessions yield of `shared` state only the rows that they add; see `yieldRows`. */
   readonly newRowsOnly: boolean;
+  /** Where the backend can hold weights that several sessions use. */
+  readonly sharing?: WeightSharing;
 }
 
 export class SegmentBuilder {
   readonly #options: SegmentBuilderOptions;
   readonly #graphs = new Map<string, Promise<ModelGraph>>();
+  readonly #sharedShards: ReadonlySet<string>;
 
   constructor(options: SegmentBuilderOptions) {
     this.#options = options;
+    this.#sharedShards = sharedShards(options.manifest);
   }
 
   /** Frees what it had built when it fails or is aborted. */
@@ -69,7 +76,7 @@ export class SegmentBuilder {
   }
 
   async #buildPhase(segment: Segment, phase: Phase, options: LoadOptions): Promise<LoadedPhase> {
-    const { manifest, source, createSession, newRowsOnly } = this.#options;
+    const { manifest, source, createSession, newRowsOnly, sharing } = this.#options;
     const stage = stageAt(manifest, segment.stage);
     const { given, results, states } = segmentPhase(manifest, segment, phase);
     const reads = phase === 'step' ? statesOf(stage, segment) : [];
@@ -79,22 +86,29 @@ export class SegmentBuilder {
       ...states.map((state) => ({ name: state.output, dtype: state.dtype, dims: state.dims })),
     ];
     const composed = composeSegment(graph, given, targets);
-    const needed = new Set(
-      composed.model.graph.initializers.flatMap((tensor) => tensor.external?.location ?? []),
-    );
+    const whole = newRowsOnly ? yieldRows(composed.model, states) : composed.model;
+    const { model, weights } =
+      sharing === undefined ? { model: whole, weights: [] } : splitShared(whole, this.#sharedShards);
+    const needed = new Set(model.graph.initializers.flatMap((tensor) => tensor.external?.location ?? []));
     const shards: { path: string; data: Uint8Array }[] = [];
     for (const path of needed) shards.push({ path, data: await source.read(path, options) });
     throwIfAborted(options.signal);
-    const model = newRowsOnly ? yieldRows(composed.model, states) : composed.model;
-    const session =
-      composed.outputs.length === 0
-        ? undefined
-        : await this.#makeSession(
-            () => createSession(writeModel(model), shards, sessionExtra(graph)),
-            segment,
-          );
+    const held =
+      weights.length === 0 ? undefined : await sharing?.hold(weights, (path) => source.read(path, options));
+    let session: InferenceSession | undefined;
+    try {
+      throwIfAborted(options.signal);
+      if (composed.outputs.length > 0) {
+        const make = () => createSession(writeModel(model), shards, sessionExtra(graph));
+        session = await this.#makeSession(make, segment);
+      }
+    } catch (error) {
+      held?.release();
+      throw error;
+    }
     return {
       ...(session === undefined ? {} : { session }),
+      ...(held === undefined ? {} : { held }),
       inputs: composed.inputs,
       outputs: new Set(composed.outputs),
       passed: new Set(composed.passed),
@@ -124,7 +138,10 @@ export class SegmentBuilder {
 }
 
 export async function releaseSegment(segment: LoadedSegment): Promise<void> {
-  for (const phase of segment.values()) await phase.session?.release();
+  for (const { session, held } of segment.values()) {
+    await session?.release();
+    held?.release();
+  }
 }
 
 /**

@@ -13,6 +13,7 @@
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-common';
 import type { Tensor } from '../core/tensor.ts';
 import type { StateEntry } from '../package/manifest.ts';
+import type { HeldWeights } from './shared-weights.ts';
 
 /** Where a run's rows stand: `position` rows of state lie before them. */
 export interface RowsAt {
@@ -37,6 +38,8 @@ export interface StateRun {
    * `replace`: the entry must stand exactly at `position`; at 0 it starts anew.
    */
   readonly at?: RowsAt;
+  /** Weights that the session takes as inputs; only with backends that share them. */
+  readonly held?: HeldWeights;
 }
 
 export interface StateStore {

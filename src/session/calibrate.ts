@@ -22,7 +22,7 @@ export interface CalibrateOptions {
 }
 
 /** The first block is often of its own kind (a convolutional front end); the second is a layer like most. */
-const CALIBRATION_BLOCKS = 2;
+export const CALIBRATION_BLOCKS = 2;
 
 /**
  * Times of the first blocks of the first stage, each by itself. Their weights are fetched when they are not

@@ -67,8 +67,13 @@ export class Knowledge {
 
   /** The measured costs of this device. */
   get device(): SideProfile {
+    return this.learned.side;
+  }
+
+  /** The same with how often each was measured. */
+  get learned(): LearnedProfile {
     if (this.#device === undefined) throw new IsthmusError('internal', 'the device was not measured yet');
-    return this.#device.side;
+    return this.#device;
   }
 
   get endpoint(): EndpointSide {

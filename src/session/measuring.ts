@@ -48,7 +48,7 @@ export async function seekProvider(
   }
 }
 
-function providerTools({ parts, knowledge, emit, timeout }: Shared): ProviderTools {
+export function providerTools({ parts, knowledge, emit, timeout }: Shared): ProviderTools {
   const { manifest, clock, modelId, agent } = parts;
   return { manifest, knowledge, clock, timeout, model: modelId, agent, onEvent: emit };
 }

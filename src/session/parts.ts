@@ -1,6 +1,7 @@
 /** What a session is put together from: what differs between a browser, Node and tests. */
 import type { Clock } from '../core/clock.ts';
 import type { Codec } from '../core/span.ts';
+import type { FleetClass } from '../fleet/device-class.ts';
 import type { Manifest } from '../package/manifest.ts';
 import type { HedgeOption } from '../planner/hedge.ts';
 import type { GoalOptions } from '../planner/objective.ts';
@@ -29,6 +30,23 @@ export interface SessionParts {
   /** A signal that aborts after so many ms, with a `TimeoutError`. Default `AbortSignal.timeout`. */
   readonly timeout?: (ms: number) => AbortSignal;
   readonly agent: string;
+  /** Absent where there is nobody to share experience with. Nothing of it is used without consent. */
+  readonly fleet?: FleetAccess;
+}
+
+/** How a session shares experience, where its user agreed. */
+export interface FleetAccess {
+  readonly deviceClass: FleetClass;
+  /**
+   * Sends nothing but this, without cookies; a GET where there is no body. Resolves with the answer's body, which is
+   * at most `MAX_FLEET_BYTES` long. Rejects with `endpoint-lost` or what the endpoint answered.
+   */
+  exchange(
+    path: string,
+    options: { readonly body?: string; readonly signal: AbortSignal },
+  ): Promise<Uint8Array>;
+  /** A whole number of 32 bits that nobody can predict. */
+  word(): number;
 }
 
 export interface OpenOptions extends GoalOptions {
@@ -37,6 +55,7 @@ export interface OpenOptions extends GoalOptions {
   readonly fallback?: boolean;
   readonly hedge?: HedgeOption;
   readonly prefetch?: boolean;
+  readonly shareExperience?: boolean;
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: SessionEvent) => void;
 }

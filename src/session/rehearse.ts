@@ -16,7 +16,7 @@ const REHEARSAL = { rows: 48, tokens: 4 };
 const RECHECK = { rows: 12, tokens: 1 };
 
 /** From this confidence on every block has been seen to run, on this visit or an earlier one. */
-const KNOWN_CONFIDENCE = 0.4;
+export const KNOWN_CONFIDENCE = 0.4;
 
 /**
  * A browser compiles WASM quickly first and well later: the first runs take up to four times as long as those that

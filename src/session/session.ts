@@ -6,12 +6,15 @@ import type { EndpointState, Workload } from '../planner/types.ts';
 import type { ExecutionProvider } from '../runtime/runner.ts';
 import { DeviceSide } from './device-side.ts';
 import { EndpointLink } from './endpoint-link.ts';
+import { Experience } from './experience.ts';
 import { IdleWatch } from './idle.ts';
 import { Knowledge } from './knowledge.ts';
-import { measureDevice, seekProvider } from './measuring.ts';
+import { seekProvider } from './measuring.ts';
 import { meetEndpoint } from './meet-endpoint.ts';
+import { openDevice } from './opening.ts';
 import type { OpenOptions, SessionParts, Shared } from './parts.ts';
 import { endpointState, planningInput, typicalWorkload } from './planning.ts';
+import type { Measured } from './providers.ts';
 import { runRequest } from './request.ts';
 import { textStage } from './text/route.ts';
 import { TextSide } from './text/text-side.ts';
@@ -24,7 +27,7 @@ import { Weights } from './weights.ts';
 export type { OpenOptions, SessionParts } from './parts.ts';
 
 /**
- * Resolves once a first plan can be made: the device is measured or known. Weights and the endpoint's
+ * Resolves once a first plan can be made: the device is measured or known, or others told what to expect of it. Weights and the endpoint's
  * connection go on arriving behind it. Throws what measuring throws, and `aborted`.
  */
 export async function openSession(parts: SessionParts, options: OpenOptions = {}): Promise<Session> {
@@ -45,6 +48,7 @@ class LiveSession implements Session {
   readonly #weights: Weights;
   readonly #stop = new AbortController();
   readonly #idle: IdleWatch;
+  readonly #experience: Experience;
   #text: TextSide | undefined;
   #isPrepared = false;
   #closing: Promise<void> | undefined;
@@ -56,6 +60,7 @@ class LiveSession implements Session {
       onEndpoint: (state) => this.#endpointIs(state),
     });
     this.#idle = new IdleWatch(this.#shared, this.#turns, this.#stop.signal);
+    this.#experience = new Experience(this.#shared, this.#stop.signal);
     this.#weights = new Weights(this.#shared, this.#turns, async () => this.#text?.noteChange());
   }
 
@@ -69,17 +74,33 @@ class LiveSession implements Session {
 
   /** Measures what a first plan needs; the rest goes on behind it. */
   async prepare(signal: AbortSignal | undefined): Promise<void> {
-    const { knowledge } = this.#shared;
     // Who forbids that anything leaves the device does not want it announced either.
     if (this.#shared.options.plan !== 'local') inBackground(meetEndpoint(this.#shared));
-    const measured = await measureDevice(this.#shared, signal);
-    knowledge.useDevice(measured.learned, measured.profile);
+    const { measured, settle } = await openDevice(this.#shared, this.#experience, signal);
     await this.#weights.refresh();
+    if (settle === undefined) this.#goOn(measured);
+    else inBackground(this.#settle(settle(this.#turns, this.#stop.signal)));
+  }
+
+  async #settle(settling: Promise<Measured>): Promise<void> {
+    try {
+      this.#goOn(await settling);
+    } catch (error) {
+      // What could not be fetched to measure on may come later, with the rest.
+      this.#goOn(undefined);
+      throw error;
+    }
+  }
+
+  /** What goes on behind the first requests. */
+  #goOn(measured: Measured | undefined): void {
+    const stop = this.#stop.signal;
+    if (stop.aborted) return;
     this.#isPrepared = true;
-    inBackground(this.#weights.fetchAhead(this.#stop.signal));
+    inBackground(this.#weights.fetchAhead(stop).then(() => this.#experience.share()));
     // Text has no rehearsal by which providers could be compared: it runs on the one that was started.
-    if (this.manifest.text === undefined) {
-      inBackground(seekProvider(this.#shared, measured, this.#turns, this.#stop.signal));
+    if (measured !== undefined && this.manifest.text === undefined) {
+      inBackground(seekProvider(this.#shared, measured, this.#turns, stop));
     }
   }
 
@@ -121,7 +142,10 @@ class LiveSession implements Session {
       return runRequest(this.#shared, options);
     };
     // Whatever a request waits for when the session is closed, its caller waits no longer.
-    return orAborted(this.#idle.during(this.#turns.take(work, signal)), this.#stop.signal, closedError);
+    const running = this.#idle.during(this.#turns.take(work, signal));
+    const outcome = await orAborted(running, this.#stop.signal, closedError);
+    inBackground(this.#experience.share());
+    return outcome;
   }
 
   async runText(options: RunTextOptions): Promise<RunTextResult> {

@@ -41,6 +41,12 @@ export interface SessionOptions extends GoalOptions {
   readonly threads?: number;
   /** Fetch all weights in the background so that requests can go on offline. Default true. */
   readonly prefetch?: boolean;
+  /**
+   * True only when the user agreed: the endpoint is told this device's coarse class and, once a month and package,
+   * one randomised bit about its speed; in turn a device that was not measured yet plans by what others of its class
+   * reported. Default false: nothing of it is asked or sent. Never with the plan `local`, and not for texts.
+   */
+  readonly shareExperience?: boolean;
   /** Makes the worker, for bundlers that cannot follow `new URL(..., import.meta.url)`. */
   readonly createWorker?: () => Worker;
   /** Where onnxruntime-web's .wasm files are; default: beside the worker. */

@@ -146,7 +146,7 @@ export function makeWorld(options: WorldOptions): World {
 }
 
 /** A side that takes `ms` for the typical work, each block more or less than its size says. */
-function sideTaking(manifest: Manifest, ms: number, typical: Workload, random: Random): SideProfile {
+export function sideTaking(manifest: Manifest, ms: number, typical: Workload, random: Random): SideProfile {
   const prior = priorSide(manifest, 'wasm');
   const blocks = prior.blocks.map((cost) => {
     const own = random.factor(BLOCK_DEVIATION);

@@ -72,7 +72,21 @@ async function load(session: TokenizerHome): Promise<TextTokenizer> {
     }
   };
   const config = tokenizer.config === undefined ? {} : await read(tokenizer.config);
-  return openTokenizer(await read(tokenizer.tokenizer), config);
+  const json = await read(tokenizer.tokenizer);
+  const opened = openTokenizer(json, config);
+  forgetTables(json);
+  return opened;
+}
+
+/**
+ * The library keeps what it was given beside the tables that it has made of it: megabytes that nothing reads any
+ * more.
+ */
+function forgetTables(json: unknown): void {
+  const { model } = json as { readonly model?: { vocab?: unknown; merges?: unknown } };
+  if (model === undefined) return;
+  delete model.vocab;
+  delete model.merges;
 }
 
 /**

@@ -88,7 +88,7 @@ async function exchange(
 }
 
 /** The body as it arrives, so that what is too long is never held. Throws `limit-exceeded` for `refuse`. */
-async function readUpTo(
+export async function readUpTo(
   response: Response,
   limit: number,
   beyond: 'refuse' | 'cut',

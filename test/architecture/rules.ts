@@ -25,6 +25,7 @@ export const MAY_RUN: Readonly<Record<string, readonly string[]>> = {
   storage: EVERYWHERE,
   package: [...EVERYWHERE, 'graph', 'storage'],
   planner: [...EVERYWHERE, 'package', 'device', 'link'],
+  fleet: [...EVERYWHERE, 'protocol'],
   runtime: [...EVERYWHERE, 'package', 'graph', 'storage'],
   transport: [...EVERYWHERE, 'protocol'],
   session: [
@@ -34,14 +35,15 @@ export const MAY_RUN: Readonly<Record<string, readonly string[]>> = {
     'planner',
     'device',
     'link',
+    'fleet',
     'runtime',
     'transport',
     'storage',
   ],
-  endpoint: [...EVERYWHERE, 'package', 'protocol', 'runtime', 'transport', 'storage'],
+  endpoint: [...EVERYWHERE, 'package', 'protocol', 'fleet', 'runtime', 'transport', 'storage'],
   tasks: [...EVERYWHERE, 'package', 'session'],
   // It plays the session's own choices, so it sees what they are made of.
-  simulation: [...EVERYWHERE, 'package', 'planner', 'device', 'link', 'session', 'storage'],
+  simulation: [...EVERYWHERE, 'package', 'planner', 'device', 'link', 'fleet', 'session', 'storage'],
 };
 
 /** Types that may be named across parts: the words of the system, which carry no code. */

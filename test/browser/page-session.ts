@@ -4,7 +4,7 @@ import type { PlanChoice, RequestReport, SessionOptions } from '../../src/index.
 
 export type OpenOptions = Pick<
   SessionOptions,
-  'codecs' | 'provider' | 'prefetch' | 'fallback' | 'endpoint' | 'threads'
+  'codecs' | 'provider' | 'prefetch' | 'fallback' | 'endpoint' | 'threads' | 'shareExperience'
 >;
 
 /** A request as it comes out of the page: errors are told by code, since pages cannot hand over classes. */

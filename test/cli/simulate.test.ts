@@ -49,6 +49,26 @@ describe('isthmus simulate', () => {
     expect((await simulate('--help')).stdout).toContain('Regret is');
   });
 
+  it('tells what reports of a fleet are worth, the same for the same seed', async () => {
+    const args = [speech.dir, '--fleet', '--devices', '30', '--json'];
+    const first = await simulate(...args);
+    expect(first.code).toBe(0);
+    const { devices, beliefs } = JSON.parse(first.stdout);
+    expect(devices).toBe(30);
+    expect(beliefs.map(({ belief }: { belief: string }) => belief)).toEqual([
+      'built-in guess',
+      'fleet, epsilon 0.5',
+      'fleet, epsilon 1',
+      'fleet, epsilon 2',
+      'fleet, epsilon Infinity',
+      'true speed',
+    ]);
+    expect((await simulate(...args)).stdout).toBe(first.stdout);
+    expect((await simulate(speech.dir, '--fleet', '--devices', '5')).stdout).toMatch(/true speed +0\.00/);
+    expect((await simulate(speech.dir, '--fleet', '--worlds', '5')).code).toBe(2);
+    expect((await simulate(speech.dir, '--devices', '5')).code).toBe(2);
+  });
+
   it.each([[['--worlds', '0']], [['--worlds', '1000000', '--requests', '2']], [['--seed', 'x']]])(
     'refuses %j',
     async (args) => {

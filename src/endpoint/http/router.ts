@@ -1,9 +1,11 @@
 /** Which address means what. Every answer leaves with the common headers; nothing thrown goes further. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { IsthmusError, toIsthmusError } from '../../errors.ts';
+import type { FleetDesk } from '../fleet-desk.ts';
 import type { MetricsSnapshot } from '../metrics.ts';
 import { prometheusText } from '../metrics.ts';
 import { type Service, stoppingError } from '../service.ts';
+import { fleet } from './fleet.ts';
 import { COMMON_HEADERS, PREFLIGHT_HEADERS } from './headers.ts';
 import { infer } from './infer.ts';
 import { modelMetadata, serverMetadata } from './metadata.ts';
@@ -17,6 +19,8 @@ export interface RouterOptions {
   /** Folder of pages, served at `/`. */
   readonly staticDir?: string;
   readonly metrics: () => MetricsSnapshot;
+  /** Absent where reports of devices are not taken. */
+  readonly desk?: FleetDesk;
 }
 
 const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
@@ -24,7 +28,7 @@ const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 export function createRouter(
   options: RouterOptions,
 ): (request: IncomingMessage, response: ServerResponse) => void {
-  const { service } = options;
+  const { service, desk } = options;
   const serveFile = packageFiles(options.packages, service.metrics);
   const serveStatic = options.staticDir === undefined ? undefined : staticFiles(options.staticDir);
 
@@ -35,6 +39,9 @@ export function createRouter(
     if (what === 'health' && name === 'ready') {
       if (service.stopping) throw stoppingError();
       return replyJson(exchange, { ready: true });
+    }
+    if (what === 'models' && action === 'fleet' && desk !== undefined) {
+      return fleet(exchange, { desk, metrics: service.metrics }, name, rest.slice(3));
     }
     if (what !== 'models' || rest.length > 3) return replyNotFound(exchange);
     if (action === undefined) return replyJson(exchange, modelMetadata(service.host(name).manifest));
@@ -82,8 +89,9 @@ function allowed(exchange: Exchange): boolean {
     response.writeHead(204, PREFLIGHT_HEADERS).end();
     return false;
   }
-  const isInfer = path[0] === 'v2' && path[1] === 'models' && path[3] === 'infer';
-  const methods = isInfer ? ['POST'] : ['GET', 'HEAD'];
+  const action = path[0] === 'v2' && path[1] === 'models' ? path[3] : undefined;
+  const methods =
+    action === 'infer' ? ['POST'] : action === 'fleet' ? ['GET', 'HEAD', 'POST'] : ['GET', 'HEAD'];
   if (methods.includes(request.method ?? '')) return true;
   response.setHeader('Allow', [...methods, 'OPTIONS'].join(', '));
   replyJson(exchange, { error: `this address takes ${methods.join(' and ')}` }, 405);

@@ -18,6 +18,7 @@ import { withoutSharing } from './resident-fallback.ts';
 import { ResidentHeap } from './resident-heap.ts';
 import { captureModule, type OrtModule } from './resident-module.ts';
 import { nativeSession, runInHeap } from './resident-run.ts';
+import { ResidentSharing } from './resident-sharing.ts';
 import { ResidentState } from './resident-state.ts';
 import { type MountedFile, mountWeights } from './resident-weights.ts';
 
@@ -162,6 +163,7 @@ export function createWebRunner(
     openStore: stateStore(ort.Tensor, heap, manifest.text?.contextLength),
     clock: systemClock,
     createSession: sessionMaker(runtime),
+    ...(heap === undefined ? {} : { sharing: new ResidentSharing(heap) }),
   });
 }
 

@@ -10,6 +10,7 @@
  * they were. Where it does not work (a frozen prototype, another version of the library), nothing is
  * captured and the public API is used.
  */
+import { growInSmallSteps } from './resident-growth.ts';
 
 /** The part of onnxruntime's WASM module that is used; see its `lib/wasm/wasm-types.ts`, 1.30.0. */
 export interface OrtModule {
@@ -83,10 +84,12 @@ export async function captureModule<T>(
   const set = watch((object) => {
     seen ??= object;
   });
+  const restore = growInSmallSteps();
   try {
     const value = await start();
     return isOrtModule(seen) ? { value, module: seen } : { value };
   } finally {
+    restore();
     if (set) Reflect.deleteProperty(Object.prototype, FIRST_PROPERTY);
   }
 }

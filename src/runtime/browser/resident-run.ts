@@ -1,5 +1,6 @@
 /** One run of a session over tensors in the heap: `OrtRun`, without a copy that is not asked for. */
 import type { InferenceSession } from 'onnxruntime-common';
+import type { HeldTensor } from '../shared-weights.ts';
 import type { HeapTensor, ResidentHeap } from './resident-heap.ts';
 
 /**
@@ -21,7 +22,7 @@ export function nativeSession(session: InferenceSession): number | undefined {
 export async function runInHeap(
   heap: ResidentHeap,
   session: number,
-  inputs: ReadonlyMap<string, HeapTensor>,
+  inputs: ReadonlyMap<string, HeldTensor>,
   outputs: ReadonlyMap<string, HeapTensor | undefined>,
 ): Promise<Map<string, HeapTensor>> {
   const { module } = heap;
@@ -97,7 +98,7 @@ function adoptAll(
 function separate(
   heap: ResidentHeap,
   made: Map<string, HeapTensor>,
-  ins: readonly (readonly [string, HeapTensor])[],
+  ins: readonly (readonly [string, HeldTensor])[],
   outputs: ReadonlyMap<string, HeapTensor | undefined>,
 ): void {
   const pointers = new Set(ins.map(([, tensor]) => tensor.pointer));

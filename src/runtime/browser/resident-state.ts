@@ -9,6 +9,7 @@ import { isDType, type Tensor } from '../../core/tensor.ts';
 import { IsthmusError } from '../../errors.ts';
 import type { StateEntry } from '../../package/manifest.ts';
 import { toOrt } from '../ort-tensor.ts';
+import type { HeldTensor } from '../shared-weights.ts';
 import {
   cannotStandAt,
   capacityFor,
@@ -53,7 +54,7 @@ export class ResidentState implements StateStore {
     const session = nativeHandle(request.session);
     // Nothing is changed before every entry is known to stand where it must.
     if (at !== undefined) for (const entry of writes) this.#check(entry, at.position);
-    const inputs = new Map<string, HeapTensor>();
+    const inputs = new Map<string, HeldTensor>(request.held?.tensors ?? []);
     const outputs = new Map<string, HeapTensor | undefined>();
     /** Made for this run alone. */
     const passing: HeapTensor[] = [];
