@@ -1,7 +1,9 @@
 /** `isthmus simulate`: how well the planner chooses, over made-up worlds around a real package. */
+import { CODECS, type Codec } from '../core/span.ts';
 import { IsthmusError } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
 import { openPackage } from '../package/node/open-package.ts';
+import type { Workload } from '../planner/types.ts';
 import { type Episode, playWorld } from '../simulation/run.ts';
 import { type Summary, summarise } from '../simulation/summary.ts';
 import { makeWorld } from '../simulation/world.ts';
@@ -9,12 +11,16 @@ import type { Command } from './command.ts';
 import { onePositional, optionalNumber, parseFlags, UsageError } from './flags.ts';
 import { table } from './inspect-table.ts';
 import { DEFAULT_DEVICES, simulateFleet } from './simulate-fleet.ts';
+import { DEFAULT_ENDPOINT_MS, simulateMap } from './simulate-map.ts';
 
 const DEFAULT_WORLDS = 1000;
 const DEFAULT_REQUESTS = 40;
 
 /** Each keeps a few numbers per request and agent: a million requests are some hundred megabytes. */
 const MAX_REQUESTS_IN_ALL = 1_000_000;
+
+/** Ms: a tenth of what a fast server takes to a hundred times what a slow one does. */
+const ENDPOINT_MS = { min: 1, max: 100_000 };
 
 const COUNTS = { min: 1, max: MAX_REQUESTS_IN_ALL };
 /** Seeds are words of 32 bits. */
@@ -41,6 +47,9 @@ Usage: isthmus simulate PKG [OPTIONS]
   --fleet        instead: the first request of each of many new devices, with and without what those before it
                  reported under local differential privacy
   --devices N    with --fleet: devices, one after another (default ${DEFAULT_DEVICES})
+  --map          instead: where a cut beats both pure plans, over devices, round trips, rates and room for weights
+  --endpoint-ms N  with --map: what the endpoint takes for a request of middling length (default ${DEFAULT_ENDPOINT_MS})
+  --codec NAME   with --map: what may cross beside fp32: ${CODECS.filter((name) => name !== 'fp32').join(' or ')} (default: nothing)
   --json         one JSON document: {"worlds", "requests", "agents": [{"agent", "meanRegret", "p95Regret", ...}]}
   --help         show this
 
@@ -51,6 +60,7 @@ share of requests under which a second plan began, "extra" what plans that were 
 Example:
   isthmus simulate ./package --worlds 250
   isthmus simulate ./package --fleet
+  isthmus simulate ./package --map --codec int8
 `;
 
 export const simulateCommand: Command = {
@@ -64,6 +74,9 @@ export const simulateCommand: Command = {
       seed: { type: 'string' },
       fleet: { type: 'boolean' },
       devices: { type: 'string' },
+      map: { type: 'boolean' },
+      'endpoint-ms': { type: 'string' },
+      codec: { type: 'string' },
       json: { type: 'boolean' },
     });
     const { manifest } = await openPackage(onePositional(positionals, 'package'));
@@ -76,6 +89,22 @@ export const simulateCommand: Command = {
     const firstSeed = optionalNumber('seed', values.seed, SEEDS) ?? 1;
     const work = workOf(manifest);
     const asJson = values.json === true;
+    const endpointMs = optionalNumber('endpoint-ms', values['endpoint-ms'], ENDPOINT_MS);
+    const { codec } = values;
+    if (values.map === true) {
+      const others = [values.fleet, values.worlds, values.requests, values.devices, values.seed];
+      if (others.some((value) => value !== undefined)) {
+        throw new UsageError('--map goes with --endpoint-ms, --codec and --json alone');
+      }
+      const workload = middling(work);
+      const codecs = codecsOf(codec);
+      const options = { manifest, workload, endpointMs: endpointMs ?? DEFAULT_ENDPOINT_MS, codecs };
+      simulateMap(options, asJson, io);
+      return 0;
+    }
+    if (endpointMs !== undefined || codec !== undefined) {
+      throw new UsageError('--endpoint-ms and --codec go with --map');
+    }
     const devices = optionalNumber('devices', values.devices, COUNTS);
     if (values.fleet === true) {
       if (values.worlds !== undefined || values.requests !== undefined) {
@@ -107,11 +136,29 @@ export const simulateCommand: Command = {
   },
 };
 
-/** What requests of a package are like. */
-function workOf({ audio }: Manifest): {
+/** With a codec those that keep more: not everything can be written shorter, and a pure plan gets its best one too. */
+function codecsOf(name = 'fp32'): readonly Codec[] {
+  const found = CODECS.find((codec) => codec === name);
+  if (found === undefined) {
+    throw new IsthmusError('bad-option', `there is no codec '${name}': ${CODECS.join(', ')}`, {
+      details: { codec: name },
+    });
+  }
+  return CODECS.slice(0, CODECS.indexOf(found) + 1);
+}
+
+interface Work {
   readonly units: { readonly low: number; readonly high: number };
   readonly tokensPerUnit: number;
-} {
+}
+
+function middling({ units: { low, high }, tokensPerUnit }: Work): Workload {
+  const units = Math.round(Math.sqrt(low * high));
+  return { units, tokens: Math.max(1, Math.round(units * tokensPerUnit)) };
+}
+
+/** What requests of a package are like. */
+function workOf({ audio }: Manifest): Work {
   if (audio === undefined) return { units: PLAIN_UNITS, tokensPerUnit: PLAIN_TOKENS_PER_UNIT };
   const rate = audio.sampleRate;
   const units = { low: SPEECH_SECONDS.low * rate, high: SPEECH_SECONDS.high * rate };

@@ -69,12 +69,29 @@ describe('isthmus simulate', () => {
     expect((await simulate(speech.dir, '--devices', '5')).code).toBe(2);
   });
 
-  it.each([[['--worlds', '0']], [['--worlds', '1000000', '--requests', '2']], [['--seed', 'x']]])(
-    'refuses %j',
-    async (args) => {
-      const { code, stderr } = await simulate(speech.dir, ...args);
-      expect(code).toBe(1);
-      expect(stderr).toContain('bad-option');
-    },
-  );
+  it('draws where a cut wins', async () => {
+    const { code, stdout } = await simulate(speech.dir, '--map', '--json');
+    expect(code).toBe(0);
+    const { cells, summaries, codecs } = JSON.parse(stdout);
+    expect(codecs).toEqual(['fp32']);
+    const places = summaries.reduce((sum: number, one: { cells: number }) => sum + one.cells, 0);
+    expect(cells).toHaveLength(places);
+    const drawn = await simulate(speech.dir, '--map', '--endpoint-ms', '20', '--codec', 'int8');
+    expect(drawn.stdout).toContain('20 ms on the endpoint, fp32 or fp16 or int8');
+    expect(drawn.stdout).toContain('The device holds all weights: a cut is faster than both pure plans in ');
+    expect((await simulate(speech.dir, '--map', '--worlds', '5')).code).toBe(2);
+    expect((await simulate(speech.dir, '--codec', 'int8')).code).toBe(2);
+  });
+
+  it.each([
+    [['--map', '--codec', 'mp3']],
+    [['--map', '--endpoint-ms', '0']],
+    [['--worlds', '0']],
+    [['--worlds', '1000000', '--requests', '2']],
+    [['--seed', 'x']],
+  ])('refuses %j', async (args) => {
+    const { code, stderr } = await simulate(speech.dir, ...args);
+    expect(code).toBe(1);
+    expect(stderr).toContain('bad-option');
+  });
 });

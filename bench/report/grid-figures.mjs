@@ -1,0 +1,60 @@
+/** What the lines of a grid run say together: regret, nearness to the better pure plan, what cuts gain. Pure. */
+import { median, quantile } from './statistics.mjs';
+
+/** What is aimed at. */
+export const TARGETS = { mean: 0.03, p95: 0.1, near: 0.99, nearRatio: 1.05 };
+
+/** Shown in the order of the columns of a report. */
+const LINK_ORDER = ['lan', 'wifi', '4g', '3g', 'offline'];
+
+/** The better of the pure plans that could run at all; `Infinity` where none was measured. */
+export const pureMs = ({ allLocalMs, allRemoteMs }) =>
+  Math.min(allLocalMs ?? Infinity, allRemoteMs ?? Infinity);
+
+/** @param {readonly object[]} results lines of one or more runs; not empty */
+export function figuresOf(results) {
+  const regrets = results.map(({ regret }) => regret);
+  const mean = regrets.reduce((sum, value) => sum + value, 0) / regrets.length;
+  const p95 = quantile(regrets, 0.95);
+  const near = results.filter((one) => one.ms.total <= TARGETS.nearRatio * pureMs(one)).length;
+  const remote = results.filter((one) => one.allRemoteMs != null && one.endpointCpuMs != null);
+  const noSlower = remote.filter((one) => one.ms.total <= TARGETS.nearRatio * one.allRemoteMs);
+  const sum = (of) => noSlower.reduce((total, one) => total + (of(one) ?? 0), 0);
+  const remoteCpuMs = sum((one) => one.allRemoteEndpointCpuMs);
+  return {
+    count: results.length,
+    mean,
+    p95,
+    near,
+    bestChosen: results.filter((one) => one.plan === one.oracle.plan).length,
+    bestGain: Math.max(...results.map((one) => 1 - one.oracle.ms / pureMs(one))),
+    /** Of the prediction over the measured time. */
+    calibration: median(results.map((one) => one.predictedMs / one.ms.total)),
+    /** Endpoint's processor time against all-remote's, where no slower than it; undefined where not measured. */
+    cloudShare: remoteCpuMs > 0 ? sum((one) => one.endpointCpuMs) / remoteCpuMs : undefined,
+    isMet: {
+      mean: mean <= TARGETS.mean,
+      p95: p95 <= TARGETS.p95,
+      near: near >= TARGETS.near * results.length,
+    },
+  };
+}
+
+/** @returns {string} `2 threads, 3g, 4 s`, with cache and load where they are not the usual ones */
+export function nameOf({ device, link, work, cache, load }) {
+  return [device, link, work, cache === 'warm' ? '' : cache, load === 'idle' ? '' : load]
+    .filter((part) => part !== '')
+    .join(', ');
+}
+
+/** Links along one side and devices with their work along the other, each in the order in which it is known. */
+export function axesOf(results) {
+  const place = (link) => (LINK_ORDER.includes(link) ? LINK_ORDER.indexOf(link) : LINK_ORDER.length);
+  const links = [...new Set(results.map(({ scenario }) => scenario.link))].sort(
+    (a, b) => place(a) - place(b),
+  );
+  const rows = [...new Set(results.map(({ scenario }) => rowOf(scenario)))];
+  return { links, rows };
+}
+
+export const rowOf = (scenario) => nameOf({ ...scenario, link: '' });

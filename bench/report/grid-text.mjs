@@ -1,0 +1,50 @@
+/** The figures of a grid run for a terminal and for a README. Pure. */
+import { figuresOf, nameOf, TARGETS } from './grid-figures.mjs';
+import { ms, ratio, table } from './table.mjs';
+
+const percent = (share) => `${(100 * share).toFixed(1)}%`;
+const time = (value) => (value == null ? '–' : ms(value));
+
+const HEADER = ['scenario', 'auto', 'ms', 'predicted', 'best', 'local', 'remote', 'middle cut', 'regret'];
+
+const rowsOf = (results) =>
+  results.map((one) => [
+    nameOf(one.scenario),
+    one.plan,
+    time(one.ms.total),
+    time(one.predictedMs),
+    `${one.oracle.plan} ${time(one.oracle.ms)}`,
+    time(one.allLocalMs),
+    time(one.allRemoteMs),
+    time(one.fixedMiddleMs),
+    percent(one.regret),
+  ]);
+
+export function gridText(results) {
+  if (results.length === 0) return 'no scenario was measured';
+  return [table(HEADER, rowsOf(results)), '', ...sentencesOf(results)].join('\n');
+}
+
+/** A GitHub table; what could end a cell is escaped. */
+export function gridMarkdown(results) {
+  if (results.length === 0) return 'No scenario was measured.\n';
+  const line = (cells) => `| ${cells.map((cell) => cell.replaceAll(/([\\|<`])/g, '\\$1')).join(' | ')} |`;
+  const rule = `|${HEADER.map((_, column) => (column === 0 ? '---' : '---:')).join('|')}|`;
+  const sentences = sentencesOf(results).map((sentence) => `- ${sentence}`);
+  return [line(HEADER), rule, ...rowsOf(results).map(line), '', ...sentences, ''].join('\n');
+}
+
+/** @returns {string[]} targets, met or not, and what else all scenarios say together */
+export function sentencesOf(results) {
+  const { mean, p95, near, count, bestChosen, bestGain, calibration, cloudShare, isMet } = figuresOf(results);
+  const met = (is) => (is ? 'MET' : 'NOT MET');
+  return [
+    `regret: mean ${percent(mean)} (at most ${percent(TARGETS.mean)}: ${met(isMet.mean)}), 95th percentile ${percent(p95)} (at most ${percent(TARGETS.p95)}: ${met(isMet.p95)})`,
+    `the best measured plan was the one chosen: ${bestChosen} of ${count}; there regret is what the same plan took in two sessions`,
+    `within ${TARGETS.nearRatio}x of the better pure plan: ${near} of ${count} (${met(isMet.near)})`,
+    `the best plan's gain over the better pure plan: at most ${percent(bestGain)}; predicted/measured: median ${ratio(calibration)}`,
+    ...(cloudShare === undefined
+      ? []
+      : [`endpoint processor time where no slower than all-remote: ${percent(cloudShare)} of all-remote's`]),
+  ];
+}
