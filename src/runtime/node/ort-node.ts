@@ -17,8 +17,19 @@ export interface NodeRunnerOptions {
   readonly graphOptimizationLevel?: 'disabled' | 'basic' | 'extended' | 'all';
 }
 
-function sessionOptions(options: NodeRunnerOptions): InferenceSession.SessionOptions {
+/**
+ * On x64 machines without 8-bit dot products (AVX2 alone) onnxruntime adds pairs of products of int8 weights in
+ * 16 bits, where they saturate: a column of large weights came out as 64 instead of 8128. This setting makes
+ * it take kernels that do not.
+ */
+const EXACT_PRODUCTS = { x64quantprecision: '1' };
+
+function sessionOptions(
+  options: NodeRunnerOptions,
+  { session, ...extra }: Record<string, unknown> = {},
+): InferenceSession.SessionOptions {
   return {
+    extra: { ...extra, session: { ...EXACT_PRODUCTS, ...(session as object | undefined) } },
     executionProviders: ['cpu'],
     intraOpNumThreads: options.threads ?? 1,
     interOpNumThreads: 1,
@@ -43,8 +54,7 @@ export function createNodeRunner(
     clock: systemClock,
     createSession: (model, shards, extra) =>
       InferenceSession.create(model, {
-        ...sessionOptions(options),
-        extra: { ...extra },
+        ...sessionOptions(options, extra),
         externalData: shards.map(({ path, data }) => ({ path, data })),
       }),
   });
