@@ -6,7 +6,7 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import { IsthmusError, isIsthmusError } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
 import { MAX_MODELS } from '../protocol/limits.ts';
-import { createNodeRunner } from '../runtime/node/ort-node.ts';
+import { createPackageRunner } from '../runtime/node/package-runner.ts';
 import type { PackageSource } from '../runtime/runner.ts';
 import { sha256Hex } from '../storage/sha256.ts';
 import { FleetDesk } from './fleet-desk.ts';
@@ -227,7 +227,7 @@ function defaultRunner(threads: number): CreateRunner {
   return (manifest, source) =>
     CAN_START_WORKER
       ? startWorkerRunner(manifest, source, { threads })
-      : createNodeRunner(manifest, source, { threads });
+      : createPackageRunner(manifest, source, { threads });
 }
 
 function createHttpServer(tls: EndpointOptions['tls']): Server {

@@ -2,6 +2,7 @@
 import type { Manifest } from '../package/manifest.ts';
 import { createLane } from '../runtime/create-lane.ts';
 import type { Lane } from '../runtime/lane.ts';
+import { letOthersIn } from '../runtime/node/event-loop.ts';
 import type { SpanRunner } from '../runtime/runner.ts';
 
 /** What each block holds is asked by nobody here: the lane itself refuses positions that it does not hold. */
@@ -19,5 +20,5 @@ function holdsLanes(runner: SpanRunner): runner is LaneRunner {
 
 /** Throws `unsupported-model` for a package without a text loop. */
 export function openLaneOn(manifest: Manifest, runner: SpanRunner): PlacedLane {
-  return holdsLanes(runner) ? runner.openLane() : createLane({ manifest, runner });
+  return holdsLanes(runner) ? runner.openLane() : createLane({ manifest, runner, letOthersIn });
 }

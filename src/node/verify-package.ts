@@ -1,4 +1,4 @@
-/** Verifies an opened package on onnxruntime-node. */
+/** Verifies an opened package in Node. */
 
 import type { OpenedPackage } from '../package/node/open-package.ts';
 import { segmentsOf } from '../package/segments.ts';
@@ -6,7 +6,7 @@ import { type Verdict, type VerifyInput, type VerifyProgress, verifyCuts } from 
 import { syntheticInputs } from '../package/verify-inputs.ts';
 import { createLane } from '../runtime/create-lane.ts';
 import { argmax } from '../runtime/decode.ts';
-import { createNodeRunner } from '../runtime/node/ort-node.ts';
+import { createPackageRunner } from '../runtime/node/package-runner.ts';
 import { createExecutor } from '../runtime/span-executor.ts';
 
 export interface VerifyPackageOptions {
@@ -28,7 +28,7 @@ export async function verifyPackage(
   { manifest, source }: OpenedPackage,
   options: VerifyPackageOptions = {},
 ): Promise<Verdict> {
-  const runner = createNodeRunner(
+  const runner = createPackageRunner(
     manifest,
     source,
     options.threads === undefined ? {} : { threads: options.threads },

@@ -32,8 +32,8 @@ export interface LaneOptions extends RowRunnerOptions {
   /** Draws tokens; default `pickToken`. */
   readonly draw?: DrawToken;
   /**
-   * Awaited between the tokens of a loop. Where runs hold their thread and promises never let go of it (WASM
-   * in a worker), this is where a message that stops the loop gets its turn.
+   * Awaited between the tokens of a loop and the pieces of a long prompt. Where runs hold their thread and
+   * promises never let go of it (WASM), this is where a message that stops the work gets its turn.
    */
   readonly letOthersIn?: () => Promise<void>;
   /** Rows that run at once at most; default `PREFILL_ROWS`. */

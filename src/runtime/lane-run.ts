@@ -23,6 +23,7 @@ export interface RowRunnerOptions {
   readonly runner: SpanRunner;
   readonly loaded?: () => readonly Segment[];
   readonly chunkRows?: number;
+  readonly letOthersIn?: () => Promise<void>;
 }
 
 export interface Ran {
@@ -61,7 +62,10 @@ export class RowRunner {
     const scores: Float32Array[] = [];
     let ms = 0;
     for (let from = 0; from < rows; from += chunkRows) {
-      if (from > 0) throwIfAborted(options.signal);
+      if (from > 0) {
+        await this.#options.letOthersIn?.();
+        throwIfAborted(options.signal);
+      }
       const to = Math.min(from + chunkRows, rows);
       const picked = Math.max(0, Math.min(to - from, to - (rows - wanted)));
       const piece = this.#cutInput(span, input, from, to);

@@ -10,7 +10,14 @@ import { IsthmusError } from '../errors.ts';
 import type { Manifest, StateEntry } from '../package/manifest.ts';
 import { stageAt, statesOf } from '../package/segments.ts';
 import { InTurn } from './in-turn.ts';
-import { type CreateSession, type LoadedPhase, runFailure, SegmentBuilder } from './ort-segment.ts';
+import {
+  type CreateSession,
+  type LoadedPhase,
+  type LoadedSegment,
+  releaseSegment,
+  runFailure,
+  SegmentBuilder,
+} from './ort-segment.ts';
 import { fromOrt, toOrt } from './ort-tensor.ts';
 import type {
   ExecutionProvider,
@@ -18,7 +25,7 @@ import type {
   PackageSource,
   RunRequest,
   RunResult,
-  SpanRunner,
+  SegmentRunner,
   StateId,
 } from './runner.ts';
 import { segmentKey } from './segment-key.ts';
@@ -53,12 +60,12 @@ interface OpenState {
   readonly turn: InTurn;
 }
 
-export class OrtRunner implements SpanRunner {
+export class OrtRunner implements SegmentRunner {
   readonly provider: ExecutionProvider;
   readonly threads: number;
   readonly #options: OrtRunnerOptions;
   readonly #openStore: OpenStateStore;
-  readonly #segments: SegmentShelf;
+  readonly #segments: SegmentShelf<LoadedSegment>;
   readonly #states = new Map<StateId, OpenState>();
   /** For segments that have no state and weights that only a store can give them. */
   #stateless: StateStore | undefined;
@@ -70,6 +77,7 @@ export class OrtRunner implements SpanRunner {
     const builder = new SegmentBuilder({ ...options, newRowsOnly: options.openStore === undefined });
     this.#segments = new SegmentShelf({
       build: (segment, load) => builder.build(segment, load),
+      release: releaseSegment,
       checkOpen: () => this.#checkOpen(),
     });
     this.provider = options.provider;

@@ -73,6 +73,12 @@ export interface SpanRunner {
   close(): Promise<void>;
 }
 
+/** A runner that can tell what it has loaded. */
+export interface SegmentRunner extends SpanRunner {
+  /** Segments that can be run, in no particular order. */
+  loaded(): readonly Segment[];
+}
+
 /** Where a runner gets the package's bytes from: a verified cache in the browser, files in Node. */
 export interface PackageSource {
   /** The bytes of a file that the manifest names, hash already verified. */

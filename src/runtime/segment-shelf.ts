@@ -1,22 +1,23 @@
 /** The segments that a runner has built or is building; each is built once, however often it is asked for. */
 import type { Segment } from '../core/span.ts';
 import { isIsthmusError, throwIfAborted } from '../errors.ts';
-import { type LoadedSegment, releaseSegment } from './ort-segment.ts';
 import type { LoadOptions } from './runner.ts';
 import { segmentKey } from './segment-key.ts';
 
-export interface SegmentShelfOptions {
-  readonly build: (segment: Segment, options: LoadOptions) => Promise<LoadedSegment>;
+export interface SegmentShelfOptions<Built> {
+  readonly build: (segment: Segment, options: LoadOptions) => Promise<Built>;
+  /** Frees what was built. */
+  readonly release: (built: Built) => Promise<void>;
   /** Throws when nothing is to be built any more. */
   readonly checkOpen: () => void;
 }
 
-export class SegmentShelf {
-  readonly #options: SegmentShelfOptions;
-  readonly #segments = new Map<string, Promise<LoadedSegment>>();
+export class SegmentShelf<Built> {
+  readonly #options: SegmentShelfOptions<Built>;
+  readonly #segments = new Map<string, Promise<Built>>();
   readonly #ready = new Map<string, Segment>();
 
-  constructor(options: SegmentShelfOptions) {
+  constructor(options: SegmentShelfOptions<Built>) {
     this.#options = options;
   }
 
@@ -26,7 +27,7 @@ export class SegmentShelf {
   }
 
   /** `undefined` for one that was never asked for, or was given up. */
-  async get(segment: Segment): Promise<LoadedSegment | undefined> {
+  async get(segment: Segment): Promise<Built | undefined> {
     return this.#segments.get(segmentKey(segment));
   }
 
@@ -69,7 +70,7 @@ export class SegmentShelf {
     this.#ready.delete(key);
     // One that failed has freed what it had, and told whoever asked for it.
     const built = await loading?.catch(() => undefined);
-    if (built !== undefined) await releaseSegment(built);
+    if (built !== undefined) await this.#options.release(built);
   }
 
   async clear(): Promise<void> {
@@ -77,7 +78,7 @@ export class SegmentShelf {
     this.#segments.clear();
     this.#ready.clear();
     for (const result of await Promise.allSettled(loading)) {
-      if (result.status === 'fulfilled') await releaseSegment(result.value);
+      if (result.status === 'fulfilled') await this.#options.release(result.value);
     }
   }
 }

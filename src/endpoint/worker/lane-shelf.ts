@@ -2,6 +2,7 @@
 import type { Manifest } from '../../package/manifest.ts';
 import { createLane } from '../../runtime/create-lane.ts';
 import type { Lane } from '../../runtime/lane.ts';
+import { letOthersIn } from '../../runtime/node/event-loop.ts';
 import type { SpanRunner } from '../../runtime/runner.ts';
 import type { LaneId } from './messages.ts';
 
@@ -19,7 +20,7 @@ export class LaneShelf {
   get(id: LaneId): Lane {
     const held = this.#lanes.get(id);
     if (held !== undefined) return held;
-    const lane = createLane({ manifest: this.#manifest, runner: this.#runner });
+    const lane = createLane({ manifest: this.#manifest, runner: this.#runner, letOthersIn });
     this.#lanes.set(id, lane);
     return lane;
   }

@@ -60,10 +60,7 @@ export interface StartedRuntime {
   readonly mount?: (path: string, file: MountedFile) => void;
 }
 
-export interface RuntimeOptions extends Pick<WebRunnerOptions, 'provider' | 'threads' | 'wasmPaths'> {
-  /** The script is fetched at once, the binary (13 MB) only when this resolves. */
-  readonly hold?: Promise<void>;
-}
+export type RuntimeOptions = Pick<WebRunnerOptions, 'provider' | 'threads' | 'wasmPaths'>;
 
 /** Threads in use where `wanted` are asked for: without cross-origin isolation there is one. */
 export function threadsHere(wanted: number): number {
@@ -75,7 +72,6 @@ export async function startRuntime(options: RuntimeOptions): Promise<StartedRunt
   const { provider } = options;
   const threads = threadsHere(options.threads);
   const ort = await loadOrt(provider);
-  await options.hold;
   ort.env.logLevel = 'error';
   ort.env.wasm.numThreads = threads;
   ort.env.wasm.proxy = false;

@@ -7,11 +7,11 @@ import type { BlobStore } from '../../storage/blob-store.ts';
 import { openBrowserStore } from '../../storage/browser/blob-store.ts';
 import { createLane } from '../create-lane.ts';
 import { generate } from '../generate.ts';
-import type { OrtRunner } from '../ort-runner.ts';
-import type { PackageSource } from '../runner.ts';
+import type { PackageSource, SegmentRunner } from '../runner.ts';
 import { createLaneHost } from './lane-host.ts';
 import { createMacrotask } from './macrotask.ts';
-import { createWebRunner, startRuntime, threadsHere } from './ort-web.ts';
+import { openRunner } from './open-runner.ts';
+import { threadsHere } from './ort-web.ts';
 import { type Opened, type OpenRequest, outcome, type Progress, type WorkerApi } from './worker-api.ts';
 import { WorkerJobs } from './worker-jobs.ts';
 
@@ -22,12 +22,12 @@ export function createWorkerHost(): WorkerApi {
   const jobs = new WorkerJobs();
   let store: BlobStore | undefined;
   let loaded: LoadedPackage | undefined;
-  let runner: Promise<OrtRunner> | undefined;
-  let started: OrtRunner | undefined;
+  let runner: Promise<SegmentRunner> | undefined;
+  let started: SegmentRunner | undefined;
   let goOn: () => void = () => undefined;
 
   const pack = (): LoadedPackage => loaded ?? notOpen();
-  const running = (): Promise<OrtRunner> => {
+  const running = (): Promise<SegmentRunner> => {
     goOn();
     return runner ?? notOpen();
   };
@@ -39,19 +39,14 @@ export function createWorkerHost(): WorkerApi {
     const hold = new Promise<void>((resolve) => {
       goOn = resolve;
     });
-    const starting = startRuntime({
-      provider,
-      threads,
-      hold,
-      ...(wasmPaths === undefined ? {} : { wasmPaths }),
-    });
     const opening = (async () => {
       store = await openBrowserStore();
       loaded = await loadPackage(request.packageUrl, { store, signal });
       return loaded;
     })();
-    runner = Promise.all([starting, opening]).then(([runtime, { manifest, source }]) => {
-      started = createWebRunner(runtime, { manifest, source });
+    runner = opening.then(async (pack) => {
+      const paths = wasmPaths === undefined ? {} : { wasmPaths };
+      started = await openRunner(pack, { provider, threads, hold, ...paths });
       return started;
     });
     // Who runs something hears of its failure; until then nobody listens.

@@ -1,0 +1,44 @@
+/** Whether the kernels can run a package's text loop, told from its weightless graph alone: no weights are read. */
+import { composeSegment } from '../../graph/compose.ts';
+import { type ModelGraph, toModelGraph } from '../../graph/model-graph.ts';
+import { readModel } from '../../graph/onnx-read.ts';
+import type { LoopStage, Manifest } from '../../package/manifest.ts';
+import { graphFile, phasesOf, segmentPhase } from '../../package/segments.ts';
+import type { LoadOptions, PackageSource } from '../runner.ts';
+import { compileRows } from './compile.ts';
+import type { AttentionLayer } from './program.ts';
+
+export type RowsSupport =
+  | {
+      readonly graph: ModelGraph;
+      readonly stage: LoopStage;
+      readonly layers: readonly AttentionLayer[];
+      readonly positions: number;
+    }
+  | { readonly refused: string };
+
+/** Throws what reading the graph throws. */
+export async function rowsSupport(
+  manifest: Manifest,
+  source: PackageSource,
+  options: LoadOptions = {},
+): Promise<RowsSupport> {
+  const [stage] = manifest.stages;
+  if (stage?.kind !== 'loop' || manifest.stages.length !== 1 || manifest.text === undefined) {
+    return { refused: 'the package is no text model of one stage' };
+  }
+  if (phasesOf(stage).join() !== 'step') return { refused: 'the loop begins with a pass of its own' };
+  const graph = toModelGraph(readModel(await source.read(graphFile(stage, 'step'), options)));
+  const segment = { stage: 0, from: stage.from, to: stage.to };
+  const { given, results, states } = segmentPhase(manifest, segment, 'step');
+  const targets = states.map(({ output, dtype, dims }) => ({ name: output, dtype, dims }));
+  const program = compileRows(composeSegment(graph, given, [...results, ...targets]).model, stage);
+  if ('refused' in program) return program;
+  if (program.positions === undefined) return { refused: 'the model has no attention' };
+  const inState = new Set(program.layers.flatMap(({ pastKey, pastValue }) => [pastKey, pastValue]));
+  const other = stage.states.find(({ input }) => !inState.has(input));
+  if (other !== undefined) return { refused: `the state '${other.input}' is no key or value` };
+  // A row to spare is in the tables, for the padding that the graph has and the kernels do not need.
+  const positions = Math.min(program.positions, manifest.text.contextLength);
+  return { graph, stage, layers: program.layers, positions };
+}
