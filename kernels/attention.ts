@@ -55,10 +55,15 @@ function turn(x: usize, cos: usize, sin: usize, half: i32): void {
   }
 }
 
+/** Rows of a run that a thread takes at a time: what one of them read of a page, the others find near. */
+export const ATTENDED_ROWS: i32 = 4;
+
 /**
+ * Page after page for all queries that read it, which are those of a few rows and of the heads that share keys
+ * and values: from memory a page comes once.
  * @param out `[rows, heads * headDim]`
  * @param packed `[rows, (heads + 2 kvHeads) * headDim]`, rotated
- * @param scores room of this thread for as many floats as positions, up to the next multiple of four
+ * @param scores room of this thread for `ATTENDED_ROWS` times the heads of a group, `stride` bytes for each
  */
 export function attend(
   counter: usize,
@@ -71,74 +76,98 @@ export function attend(
   kvHeads: i32,
   headDim: i32,
   scores: usize,
+  stride: usize,
 ): void {
   const group = heads / kvHeads;
   const head = (<usize>headDim) << 2;
   const factor: f32 = 1 / sqrt<f32>(<f32>headDim);
-  const stride = <usize>PAGE * head;
-  const tasks = rows * kvHeads;
+  const pageStride = <usize>PAGE * head;
+  const tasks = ((rows + ATTENDED_ROWS - 1) / ATTENDED_ROWS) * kvHeads;
   for (let task = nextPiece(counter); task < tasks; task = nextPiece(counter)) {
-    const row = task / kvHeads;
     const kvHead = task % kvHeads;
-    const seen = position + row + 1;
-    const keys = <usize>kvHead * stride;
-    const values = <usize>(kvHeads + kvHead) * stride;
-    for (let index = kvHead * group; index < (kvHead + 1) * group; index++) {
-      const query = packed + (<usize>row * (heads + 2 * kvHeads) + index) * head;
-      const total = share(query, pages, keys, seen, headDim, scores, factor);
-      gather(out + (<usize>row * heads + index) * head, pages, values, seen, headDim, scores, total);
+    const first = (task / kvHeads) * ATTENDED_ROWS;
+    const end = min(first + ATTENDED_ROWS, rows);
+    const keys = <usize>kvHead * pageStride;
+    const values = <usize>(kvHeads + kvHead) * pageStride;
+    const last = position + end;
+    for (let from = 0; from < last; from += PAGE) {
+      const k = <usize>load<u32>(pages + ((<usize>(from >> PAGE_SHIFT)) << 2)) + keys;
+      let y = scores + ((<usize>from) << 2);
+      for (let row = first; row < end; row++) {
+        const here = min(PAGE, position + row + 1 - from);
+        let query = packed + (<usize>row * (heads + 2 * kvHeads) + kvHead * group) * head;
+        for (let index = 0; index < group; index++) {
+          if (here > 0) score(query, k, here, head, y, factor);
+          query += head;
+          y += stride;
+        }
+      }
+    }
+    let y = scores;
+    for (let row = first; row < end; row++) {
+      for (let index = 0; index < group; index++, y += stride) share(y, position + row + 1);
+    }
+    for (let row = first; row < end; row++) {
+      memory.fill(out + (<usize>row * heads + kvHead * group) * head, 0, <usize>group * head);
+    }
+    for (let from = 0; from < last; from += PAGE) {
+      const v = <usize>load<u32>(pages + ((<usize>(from >> PAGE_SHIFT)) << 2)) + values;
+      y = scores + ((<usize>from) << 2);
+      for (let row = first; row < end; row++) {
+        const here = min(PAGE, position + row + 1 - from);
+        let target = out + (<usize>row * heads + kvHead * group) * head;
+        for (let index = 0; index < group; index++) {
+          if (here > 0) gather(target, v, here, head, y);
+          target += head;
+          y += stride;
+        }
+      }
     }
   }
 }
 
-/** Leaves `exp(score - largest score)` of the positions in `scores` and returns their sum. */
-function share(
-  query: usize,
-  pages: usize,
-  keys: usize,
-  seen: i32,
-  headDim: i32,
-  scores: usize,
-  factor: f32,
-): f32 {
-  const head = (<usize>headDim) << 2;
+/** Scores of a page's first `here` positions. */
+// @ts-ignore: decorator
+@inline
+function score(query: usize, keys: usize, here: i32, head: usize, scores: usize, factor: f32): void {
+  let k = keys;
   let y = scores;
-  for (let from = 0; from < seen; from += PAGE) {
-    let k = <usize>load<u32>(pages + ((<usize>(from >> PAGE_SHIFT)) << 2)) + keys;
-    const here = min(PAGE, seen - from);
-    let at = 0;
-    for (; at + 4 <= here; at += 4) {
-      let s0 = f32x4.splat(0);
-      let s1 = s0;
-      let s2 = s0;
-      let s3 = s0;
-      for (let d: usize = 0; d < head; d += 16) {
-        const q = v128.load(query + d);
-        const key = k + d;
-        s0 = f32x4.add(s0, f32x4.mul(q, v128.load(key)));
-        s1 = f32x4.add(s1, f32x4.mul(q, v128.load(key + head)));
-        s2 = f32x4.add(s2, f32x4.mul(q, v128.load(key + 2 * head)));
-        s3 = f32x4.add(s3, f32x4.mul(q, v128.load(key + 3 * head)));
-      }
-      store<f32>(y, sum4(s0) * factor);
-      store<f32>(y, sum4(s1) * factor, 4);
-      store<f32>(y, sum4(s2) * factor, 8);
-      store<f32>(y, sum4(s3) * factor, 12);
-      y += 16;
-      k += 4 * head;
+  let at = 0;
+  for (; at + 4 <= here; at += 4) {
+    let s0 = f32x4.splat(0);
+    let s1 = s0;
+    let s2 = s0;
+    let s3 = s0;
+    for (let d: usize = 0; d < head; d += 16) {
+      const q = v128.load(query + d);
+      const key = k + d;
+      s0 = f32x4.add(s0, f32x4.mul(q, v128.load(key)));
+      s1 = f32x4.add(s1, f32x4.mul(q, v128.load(key + head)));
+      s2 = f32x4.add(s2, f32x4.mul(q, v128.load(key + 2 * head)));
+      s3 = f32x4.add(s3, f32x4.mul(q, v128.load(key + 3 * head)));
     }
-    for (; at < here; at++) {
-      let s = f32x4.splat(0);
-      for (let d: usize = 0; d < head; d += 16) {
-        s = f32x4.add(s, f32x4.mul(v128.load(query + d), v128.load(k + d)));
-      }
-      store<f32>(y, sum4(s) * factor);
-      y += 4;
-      k += head;
-    }
+    store<f32>(y, sum4(s0) * factor);
+    store<f32>(y, sum4(s1) * factor, 4);
+    store<f32>(y, sum4(s2) * factor, 8);
+    store<f32>(y, sum4(s3) * factor, 12);
+    y += 16;
+    k += 4 * head;
   }
+  for (; at < here; at++) {
+    let s = f32x4.splat(0);
+    for (let d: usize = 0; d < head; d += 16) {
+      s = f32x4.add(s, f32x4.mul(v128.load(query + d), v128.load(k + d)));
+    }
+    store<f32>(y, sum4(s) * factor);
+    y += 4;
+    k += head;
+  }
+}
+
+/** Scores become shares that add up to one (softmax). */
+function share(scores: usize, seen: i32): void {
   const end = scores + ((<usize>((seen + 3) & ~3)) << 2);
-  for (; y < end; y += 4) store<f32>(y, -f32.MAX_VALUE);
+  for (let y = scores + ((<usize>seen) << 2); y < end; y += 4) store<f32>(y, -f32.MAX_VALUE);
   let top = v128.load(scores);
   for (let at = scores + 16; at < end; at += 16) top = f32x4.max(top, v128.load(at));
   const largest = f32x4.splat(max4(top));
@@ -148,67 +177,53 @@ function share(
     v128.store(at, e);
     sum = f32x4.add(sum, e);
   }
-  return sum4(sum);
+  const total = f32x4.splat(sum4(sum));
+  for (let at = scores; at < end; at += 16) v128.store(at, f32x4.div(v128.load(at), total));
 }
 
-/** The values of the positions, by their shares; 32 elements at a time, then four. */
-function gather(
-  out: usize,
-  pages: usize,
-  values: usize,
-  seen: i32,
-  headDim: i32,
-  scores: usize,
-  total: f32,
-): void {
-  const head = (<usize>headDim) << 2;
-  const by = f32x4.splat(total);
+/** Adds the values of a page's first `here` positions by their shares; 32 elements at a time, then four. */
+// @ts-ignore: decorator
+@inline
+function gather(out: usize, values: usize, here: i32, head: usize, shares: usize): void {
+  const end = values + <usize>here * head;
   let d: usize = 0;
   for (; d + 128 <= head; d += 128) {
-    let s0 = f32x4.splat(0);
-    let s1 = s0;
-    let s2 = s0;
-    let s3 = s0;
-    let s4 = s0;
-    let s5 = s0;
-    let s6 = s0;
-    let s7 = s0;
-    let p = scores;
-    for (let from = 0; from < seen; from += PAGE) {
-      let v = <usize>load<u32>(pages + ((<usize>(from >> PAGE_SHIFT)) << 2)) + values + d;
-      const end = v + <usize>min(PAGE, seen - from) * head;
-      for (; v < end; v += head, p += 4) {
-        const share = v128.load32_splat(p);
-        s0 = f32x4.add(s0, f32x4.mul(share, v128.load(v)));
-        s1 = f32x4.add(s1, f32x4.mul(share, v128.load(v, 16)));
-        s2 = f32x4.add(s2, f32x4.mul(share, v128.load(v, 32)));
-        s3 = f32x4.add(s3, f32x4.mul(share, v128.load(v, 48)));
-        s4 = f32x4.add(s4, f32x4.mul(share, v128.load(v, 64)));
-        s5 = f32x4.add(s5, f32x4.mul(share, v128.load(v, 80)));
-        s6 = f32x4.add(s6, f32x4.mul(share, v128.load(v, 96)));
-        s7 = f32x4.add(s7, f32x4.mul(share, v128.load(v, 112)));
-      }
-    }
     const y = out + d;
-    v128.store(y, f32x4.div(s0, by));
-    v128.store(y, f32x4.div(s1, by), 16);
-    v128.store(y, f32x4.div(s2, by), 32);
-    v128.store(y, f32x4.div(s3, by), 48);
-    v128.store(y, f32x4.div(s4, by), 64);
-    v128.store(y, f32x4.div(s5, by), 80);
-    v128.store(y, f32x4.div(s6, by), 96);
-    v128.store(y, f32x4.div(s7, by), 112);
+    let s0 = v128.load(y);
+    let s1 = v128.load(y, 16);
+    let s2 = v128.load(y, 32);
+    let s3 = v128.load(y, 48);
+    let s4 = v128.load(y, 64);
+    let s5 = v128.load(y, 80);
+    let s6 = v128.load(y, 96);
+    let s7 = v128.load(y, 112);
+    let p = shares;
+    for (let v = values + d; v < end; v += head, p += 4) {
+      const share = v128.load32_splat(p);
+      s0 = f32x4.add(s0, f32x4.mul(share, v128.load(v)));
+      s1 = f32x4.add(s1, f32x4.mul(share, v128.load(v, 16)));
+      s2 = f32x4.add(s2, f32x4.mul(share, v128.load(v, 32)));
+      s3 = f32x4.add(s3, f32x4.mul(share, v128.load(v, 48)));
+      s4 = f32x4.add(s4, f32x4.mul(share, v128.load(v, 64)));
+      s5 = f32x4.add(s5, f32x4.mul(share, v128.load(v, 80)));
+      s6 = f32x4.add(s6, f32x4.mul(share, v128.load(v, 96)));
+      s7 = f32x4.add(s7, f32x4.mul(share, v128.load(v, 112)));
+    }
+    v128.store(y, s0);
+    v128.store(y, s1, 16);
+    v128.store(y, s2, 32);
+    v128.store(y, s3, 48);
+    v128.store(y, s4, 64);
+    v128.store(y, s5, 80);
+    v128.store(y, s6, 96);
+    v128.store(y, s7, 112);
   }
   for (; d < head; d += 16) {
-    let s = f32x4.splat(0);
-    let p = scores;
-    for (let from = 0; from < seen; from += PAGE) {
-      let v = <usize>load<u32>(pages + ((<usize>(from >> PAGE_SHIFT)) << 2)) + values + d;
-      const end = v + <usize>min(PAGE, seen - from) * head;
-      for (; v < end; v += head, p += 4) {
-        s = f32x4.add(s, f32x4.mul(v128.load32_splat(p), v128.load(v)));
-      }
+    let s = v128.load(out + d);
+    let p = shares;
+    for (let v = values + d; v < end; v += head, p += 4) {
+      s = f32x4.add(s, f32x4.mul(v128.load32_splat(p), v128.load(v)));
     }
-    v128.store(out + d, f32x4.div(s, by));
+    v128.store(out + d, s);
   }
 }

@@ -6,7 +6,7 @@
  * An operation is 16 words: its kind, whether all threads meet behind it, its counter, a spare word and 12
  * arguments. `src/runtime/rows/` writes them; numbers and places there and here must agree.
  */
-import { attend, PAGE, rotate } from './attention';
+import { ATTENDED_ROWS, attend, PAGE, rotate } from './attention';
 import { columnAt, RUN_STRIDE, transpose } from './pack';
 import { multiply } from './product';
 import { add, copy, decode, gated, mix, mixBlocks, norm, quantise, scale, shift, takeCodes } from './rows';
@@ -44,6 +44,7 @@ const SCORES_BYTES: usize = 40;
 const PROGRAM: usize = 44;
 const COUNT: usize = 48;
 const EPOCH: usize = 52;
+const SCORES_STRIDE: usize = 56;
 
 /** Looks for the next run before a helper goes to sleep. */
 const SPINS: i32 = 50000;
@@ -53,6 +54,11 @@ export { transpose };
 /** The first byte of memory that is free to use. */
 export function freeFrom(): usize {
   return __heap_base;
+}
+
+/** Rows that a thread attends to at a time: it needs room for the scores of each. */
+export function attendedRows(): i32 {
+  return ATTENDED_ROWS;
 }
 
 export function pagePositions(): i32 {
@@ -93,6 +99,7 @@ function run(block: usize, thread: i32): void {
   const position = load<i32>(block, POSITION);
   const tables = <usize>load<u32>(block, TABLES);
   const tableBytes = <usize>load<u32>(block, TABLE_BYTES);
+  const scoresStride = <usize>load<u32>(block, SCORES_STRIDE);
   const scores = <usize>load<u32>(block, SCORES) + <usize>thread * load<u32>(block, SCORES_BYTES);
   let op = <usize>load<u32>(block, PROGRAM);
   const end = op + <usize>load<u32>(block, COUNT) * OPERATION_BYTES;
@@ -171,7 +178,7 @@ function run(block: usize, thread: i32): void {
       case ATTEND: {
         // out, packed, -, layer, heads, kvHeads, headDim
         const pages = tables + <usize>d * tableBytes;
-        attend(op + 8, rows, position, a, b, pages, e, f, load<i32>(op, 40), scores);
+        attend(op + 8, rows, position, a, b, pages, e, f, load<i32>(op, 40), scores, scoresStride);
         break;
       }
       case GATED: {

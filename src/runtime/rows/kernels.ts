@@ -14,6 +14,8 @@ export interface Kernels {
   readonly base: number;
   /** Positions of a page of state. */
   readonly pagePositions: number;
+  /** Rows whose scores a thread holds at a time. */
+  readonly attendedRows: number;
   /** Runs the program of a run block; see `run-block.ts`. */
   start(block: number): void;
   /** Puts rows of an int8 matrix in their place in its packed form. */
@@ -30,6 +32,7 @@ export interface Kernels {
 interface KernelExports {
   freeFrom(): number;
   pagePositions(): number;
+  attendedRows(): number;
   start(block: number): void;
   transpose: Kernels['transpose'];
 }
@@ -49,6 +52,7 @@ export async function openKernels(shared: boolean): Promise<Kernels> {
     module,
     base: exports.freeFrom(),
     pagePositions: exports.pagePositions(),
+    attendedRows: exports.attendedRows(),
     start: (block) => exports.start(block),
     transpose: (...given) => exports.transpose(...given),
   };

@@ -29,6 +29,7 @@ export class KernelPlace implements SpanPlace {
   #scratchBytes = 0;
   #scores = 0;
   #positions = 0;
+  #group = 0;
   #tables = { at: 0, bytes: 0 };
 
   /** Throws `no-provider` where WebAssembly cannot run the kernels. */
@@ -72,12 +73,13 @@ export class KernelPlace implements SpanPlace {
     return true;
   }
 
-  /** Room for the scores of attention over so many positions by `group` heads one after the other. */
-  needPositions(positions: number): void {
-    if (positions <= this.#positions) return;
-    this.#positions = Math.max(LEAST_POSITIONS, 2 ** Math.ceil(Math.log2(positions)));
+  /** Room for the scores of attention over so many positions, by `group` heads at a time. */
+  needPositions(positions: number, group: number): void {
+    if (positions <= this.#positions && group <= this.#group) return;
+    this.#positions = Math.max(this.#positions, LEAST_POSITIONS, 2 ** Math.ceil(Math.log2(positions)));
+    this.#group = Math.max(this.#group, group);
     if (this.#scores > 0) this.heap.give(this.#scores);
-    this.#scores = this.heap.take(this.#most * this.#positions * 4);
+    this.#scores = this.heap.take(this.#most * this.#scoresBytes);
   }
 
   /** State that the next runs read and write. */
@@ -100,11 +102,17 @@ export class KernelPlace implements SpanPlace {
       tables: this.#tables.at,
       tableBytes: this.#tables.bytes,
       scores: this.#scores,
-      scoresBytes: this.#positions * 4,
+      scoresBytes: this.#scoresBytes,
+      scoresStride: this.#positions * 4,
       program,
       count,
     });
     this.kernels.start(this.#block);
+  }
+
+  /** Of each thread. */
+  get #scoresBytes(): number {
+    return this.kernels.attendedRows * this.#group * this.#positions * 4;
   }
 
   close(): void {

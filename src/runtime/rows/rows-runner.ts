@@ -181,7 +181,7 @@ export class RowsRunner implements SegmentRunner {
       state.check(entries, position);
       state.reach(span.layers, position + rows);
       state.hold(entries, position);
-      this.#place.needPositions(position + rows);
+      this.#place.needPositions(position + rows, Math.max(1, ...span.layers.map(({ group }) => group)));
       this.#place.useTables(state.tables, state.tableBytes);
     }
     this.#link(span);

@@ -22,6 +22,7 @@ const WORD = {
   scoresBytes: 10,
   program: 11,
   count: 12,
+  scoresStride: 14,
 } as const;
 
 export const EPOCH_BYTE = 52;
