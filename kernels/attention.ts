@@ -96,11 +96,12 @@ export function attend(
       for (let row = first; row < end; row++) {
         const here = min(PAGE, position + row + 1 - from);
         let query = packed + (<usize>row * (heads + 2 * kvHeads) + kvHead * group) * head;
-        for (let index = 0; index < group; index++) {
-          if (here > 0) score(query, k, here, head, y, factor);
-          query += head;
-          y += stride;
+        let left = here > 0 ? group : 0;
+        for (; left >= 2; left -= 2, query += 2 * head, y += 2 * stride) {
+          scoreTwo(query, k, here, head, y, stride, factor);
         }
+        if (left > 0) score(query, k, here, head, y, factor);
+        y = scores + ((<usize>from) << 2) + <usize>((row - first + 1) * group) * stride;
       }
     }
     let y = scores;
@@ -116,19 +117,82 @@ export function attend(
       for (let row = first; row < end; row++) {
         const here = min(PAGE, position + row + 1 - from);
         let target = out + (<usize>row * heads + kvHead * group) * head;
-        for (let index = 0; index < group; index++) {
-          if (here > 0) gather(target, v, here, head, y);
-          target += head;
-          y += stride;
+        let left = here > 0 ? group : 0;
+        for (; left >= 2; left -= 2, target += 2 * head, y += 2 * stride) {
+          gatherTwo(target, v, here, head, y, stride);
         }
+        if (left > 0) gather(target, v, here, head, y);
+        y = scores + ((<usize>from) << 2) + <usize>((row - first + 1) * group) * stride;
       }
     }
   }
 }
 
-/** Scores of a page's first `here` positions. */
+/** `score` for two queries, one head apart, which read each key once. */
 // @ts-ignore: decorator
 @inline
+function scoreTwo(
+  query: usize,
+  keys: usize,
+  here: i32,
+  head: usize,
+  scores: usize,
+  stride: usize,
+  factor: f32,
+): void {
+  const fours = here & ~3;
+  const other = query + head;
+  let k = keys;
+  let y = scores;
+  for (let at = 0; at < fours; at += 4) {
+    let a0 = f32x4.splat(0);
+    let a1 = a0;
+    let a2 = a0;
+    let a3 = a0;
+    let b0 = a0;
+    let b1 = a0;
+    let b2 = a0;
+    let b3 = a0;
+    for (let d: usize = 0; d < head; d += 16) {
+      const a = v128.load(query + d);
+      const b = v128.load(other + d);
+      let key = k + d;
+      let v = v128.load(key);
+      a0 = f32x4.add(a0, f32x4.mul(a, v));
+      b0 = f32x4.add(b0, f32x4.mul(b, v));
+      key += head;
+      v = v128.load(key);
+      a1 = f32x4.add(a1, f32x4.mul(a, v));
+      b1 = f32x4.add(b1, f32x4.mul(b, v));
+      key += head;
+      v = v128.load(key);
+      a2 = f32x4.add(a2, f32x4.mul(a, v));
+      b2 = f32x4.add(b2, f32x4.mul(b, v));
+      key += head;
+      v = v128.load(key);
+      a3 = f32x4.add(a3, f32x4.mul(a, v));
+      b3 = f32x4.add(b3, f32x4.mul(b, v));
+    }
+    putFour(y, a0, a1, a2, a3, factor);
+    putFour(y + stride, b0, b1, b2, b3, factor);
+    y += 16;
+    k += 4 * head;
+  }
+  if (fours == here) return;
+  score(query, k, here - fours, head, y, factor);
+  score(other, k, here - fours, head, y + stride, factor);
+}
+
+// @ts-ignore: decorator
+@inline
+function putFour(y: usize, s0: v128, s1: v128, s2: v128, s3: v128, factor: f32): void {
+  store<f32>(y, sum4(s0) * factor);
+  store<f32>(y, sum4(s1) * factor, 4);
+  store<f32>(y, sum4(s2) * factor, 8);
+  store<f32>(y, sum4(s3) * factor, 12);
+}
+
+/** Scores of a page's first `here` positions. */
 function score(query: usize, keys: usize, here: i32, head: usize, scores: usize, factor: f32): void {
   let k = keys;
   let y = scores;
@@ -146,10 +210,7 @@ function score(query: usize, keys: usize, here: i32, head: usize, scores: usize,
       s2 = f32x4.add(s2, f32x4.mul(q, v128.load(key + 2 * head)));
       s3 = f32x4.add(s3, f32x4.mul(q, v128.load(key + 3 * head)));
     }
-    store<f32>(y, sum4(s0) * factor);
-    store<f32>(y, sum4(s1) * factor, 4);
-    store<f32>(y, sum4(s2) * factor, 8);
-    store<f32>(y, sum4(s3) * factor, 12);
+    putFour(y, s0, s1, s2, s3, factor);
     y += 16;
     k += 4 * head;
   }
@@ -179,6 +240,54 @@ function share(scores: usize, seen: i32): void {
   }
   const total = f32x4.splat(sum4(sum));
   for (let at = scores; at < end; at += 16) v128.store(at, f32x4.div(v128.load(at), total));
+}
+
+/** `gather` for two queries, one head apart, which read each value once. */
+// @ts-ignore: decorator
+@inline
+function gatherTwo(out: usize, values: usize, here: i32, head: usize, shares: usize, stride: usize): void {
+  const end = values + <usize>here * head;
+  let d: usize = 0;
+  for (; d + 64 <= head; d += 64) {
+    const y = out + d;
+    const z = y + head;
+    let a0 = v128.load(y);
+    let a1 = v128.load(y, 16);
+    let a2 = v128.load(y, 32);
+    let a3 = v128.load(y, 48);
+    let b0 = v128.load(z);
+    let b1 = v128.load(z, 16);
+    let b2 = v128.load(z, 32);
+    let b3 = v128.load(z, 48);
+    let p = shares;
+    for (let v = values + d; v < end; v += head, p += 4) {
+      const a = v128.load32_splat(p);
+      const b = v128.load32_splat(p + stride);
+      let value = v128.load(v);
+      a0 = f32x4.add(a0, f32x4.mul(a, value));
+      b0 = f32x4.add(b0, f32x4.mul(b, value));
+      value = v128.load(v, 16);
+      a1 = f32x4.add(a1, f32x4.mul(a, value));
+      b1 = f32x4.add(b1, f32x4.mul(b, value));
+      value = v128.load(v, 32);
+      a2 = f32x4.add(a2, f32x4.mul(a, value));
+      b2 = f32x4.add(b2, f32x4.mul(b, value));
+      value = v128.load(v, 48);
+      a3 = f32x4.add(a3, f32x4.mul(a, value));
+      b3 = f32x4.add(b3, f32x4.mul(b, value));
+    }
+    v128.store(y, a0);
+    v128.store(y, a1, 16);
+    v128.store(y, a2, 32);
+    v128.store(y, a3, 48);
+    v128.store(z, b0);
+    v128.store(z, b1, 16);
+    v128.store(z, b2, 32);
+    v128.store(z, b3, 48);
+  }
+  if (d == head) return;
+  gatherFrom(d, out, values, end, head, shares);
+  gatherFrom(d, out + head, values, end, head, shares + stride);
 }
 
 /** Adds the values of a page's first `here` positions by their shares; 32 elements at a time, then four. */
@@ -218,10 +327,15 @@ function gather(out: usize, values: usize, here: i32, head: usize, shares: usize
     v128.store(y, s6, 96);
     v128.store(y, s7, 112);
   }
-  for (; d < head; d += 16) {
+  gatherFrom(d, out, values, end, head, shares);
+}
+
+/** Elements from `from` on, four at a time. */
+function gatherFrom(from: usize, out: usize, values: usize, end: usize, head: usize, shares: usize): void {
+  for (let d = from; d < head; d += 16) {
     let s = v128.load(out + d);
     let p = shares;
-    for (let v = values + d; v < end; v += head, p += 4) {
+    for (let v = values + d; v < end + d; v += head, p += 4) {
       s = f32x4.add(s, f32x4.mul(v128.load32_splat(p), v128.load(v)));
     }
     v128.store(out + d, s);
