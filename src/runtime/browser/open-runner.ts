@@ -25,7 +25,7 @@ export async function openRunner(
     const support = await rowsSupport(manifest, source);
     if (!('refused' in support)) {
       try {
-        const options = { threads: threadsHere(threads), startThread: startHelperWorker };
+        const options = { threads: threadsHere(threads), startThread: startHelperWorker, letGo };
         return await openRowsRunner(manifest, source, support, options);
       } catch (error) {
         // A browser without SIMD: onnxruntime-web will say so in its own words, or can do without.
@@ -36,4 +36,13 @@ export async function openRunner(
   const paths = wasmPaths === undefined ? {} : { wasmPaths };
   const runtime = await startRuntime({ provider, threads, ...paths });
   return createWebRunner(runtime, { manifest, source });
+}
+
+/**
+ * The cache gives each reader a buffer of its own. Left to the collector, a model's shards are in memory beside
+ * their packed form for seconds, which a phone may not survive.
+ */
+function letGo({ buffer }: Uint8Array): void {
+  // ES2024; browsers without it collect the buffer when they like.
+  (buffer as ArrayBuffer & { transfer?: (bytes: number) => ArrayBuffer }).transfer?.(0);
 }

@@ -6,7 +6,7 @@ import { MAX_PICKED, MAX_ROWS } from './layout.ts';
 import { RUN_BLOCK_BYTES, resetCounters, writeRunBlock } from './run-block.ts';
 import type { RunRows, SpanPlace } from './span.ts';
 import { type StartThread, Threads } from './threads.ts';
-import { Weights } from './weights.ts';
+import { type LetGo, Weights } from './weights.ts';
 
 /** Positions for whose scores a thread has room at least; more is taken when a text grows. */
 const LEAST_POSITIONS = 256;
@@ -15,6 +15,8 @@ export interface PlaceOptions {
   /** Threads that share a run at most; more than one needs memory that is shared. */
   readonly threads: number;
   readonly startThread?: StartThread;
+  /** Where the bytes of shards belong to who reads them: frees them at once. Default: they are garbage. */
+  readonly letGo?: LetGo;
 }
 
 export class KernelPlace implements SpanPlace {
@@ -34,19 +36,24 @@ export class KernelPlace implements SpanPlace {
 
   /** Throws `no-provider` where WebAssembly cannot run the kernels. */
   static async open(options: PlaceOptions): Promise<KernelPlace> {
-    const { threads, startThread } = options;
+    const { threads, startThread, letGo } = options;
     const many = threads > 1 && startThread !== undefined;
     try {
-      return new KernelPlace(await openKernels(many), many ? threads : 1, startThread);
+      return new KernelPlace(await openKernels(many), many ? threads : 1, startThread, letGo);
     } catch (cause) {
       throw new IsthmusError('no-provider', 'WebAssembly cannot run the kernels for text here', { cause });
     }
   }
 
-  private constructor(kernels: Kernels, threads: number, startThread: StartThread | undefined) {
+  private constructor(
+    kernels: Kernels,
+    threads: number,
+    startThread: StartThread | undefined,
+    letGo: LetGo | undefined,
+  ) {
     this.kernels = kernels;
     this.heap = new Heap(kernels.base, (bytes) => growTo(kernels.memory, bytes));
-    this.weights = new Weights(kernels, this.heap);
+    this.weights = new Weights(kernels, this.heap, letGo);
     this.#block = this.heap.take(RUN_BLOCK_BYTES);
     this.#rowList = this.heap.take((MAX_ROWS + MAX_PICKED) * 4);
     this.#most = threads;

@@ -18,16 +18,21 @@ interface Held {
 
 type ReadShard = (location: string) => Promise<Uint8Array>;
 
+/** What may be done with a shard's bytes once its weights are in place. */
+export type LetGo = (bytes: Uint8Array) => void;
+
 export class Weights {
   readonly #kernels: Kernels;
   readonly #heap: Heap;
+  readonly #letGo: LetGo;
   readonly #held = new Map<string, Held>();
   /** Weights are put in place one list after the other: two must not both find one missing. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(kernels: Kernels, heap: Heap) {
+  constructor(kernels: Kernels, heap: Heap, letGo: LetGo = () => undefined) {
     this.#kernels = kernels;
     this.#heap = heap;
+    this.#letGo = letGo;
   }
 
   /**
@@ -78,6 +83,7 @@ export class Weights {
           this.#held.set(keyOf(use), { at: this.#put(use, bytesOf(use.tensor, shard)), users: 1 });
           mine.push(use);
         }
+        if (shard !== undefined) this.#letGo(shard);
       }
     } catch (error) {
       this.release(mine);
