@@ -10,10 +10,13 @@ import {
   type Session,
   type SessionEvent,
   type SessionOptions,
+  type TextPlan,
   transcribe,
 } from 'isthmus';
+import { askCloud, type CloudCodec } from './cloud.ts';
 import { Direct } from './direct.ts';
 import type { DirectOpen } from './direct-messages.ts';
+import { type Answered, answer } from './text-answer.ts';
 
 export interface Timed {
   readonly text: string;
@@ -25,6 +28,11 @@ export interface Timed {
 }
 
 export type Transcribed = Timed & { readonly report: RequestReport };
+
+/** What a visit asks for: a recording that was kept, or a prompt in tokens. */
+export type Errand =
+  | { readonly name: string; readonly plan: PlanChoice }
+  | { readonly tokens: readonly number[]; readonly maxTokens: number; readonly plan: TextPlan };
 
 const recordings = new Map<string, Float32Array>();
 const events: SessionEvent[] = [];
@@ -75,6 +83,31 @@ const api = {
       report,
     };
   },
+
+  /** All of `maxTokens` new ones, greedily, behind a prompt that no earlier one began like. */
+  generate: (tokens: readonly number[], maxTokens: number, plan: TextPlan): Promise<Answered> =>
+    answer(opened(session), tokens, { maxTokens, plan }),
+
+  /** A first visit: opens a session and asks at once. `openMs` of it is the opening. */
+  async visit(
+    packageUrl: string,
+    options: SessionOptions,
+    errand: Errand,
+  ): Promise<{ readonly openMs: number; readonly result: Transcribed | Answered }> {
+    const started = performance.now();
+    await api.open(packageUrl, options);
+    const openMs = performance.now() - started;
+    if ('name' in errand) return { openMs, result: await api.transcribe(errand.name, errand.plan) };
+    return { openMs, result: await api.generate(errand.tokens, errand.maxTokens, errand.plan) };
+  },
+
+  /** Whether the browser can encode Opus. */
+  hasOpus: async (): Promise<boolean> =>
+    typeof AudioEncoder !== 'undefined' &&
+    (await AudioEncoder.isConfigSupported({ codec: 'opus', sampleRate: 16_000, numberOfChannels: 1 }))
+      .supported === true,
+
+  cloud: (url: string, name: string, codec: CloudCodec) => askCloud(url, name, recording(name), codec),
 
   async openDirect(open: DirectOpen): Promise<{ threads: number }> {
     direct?.close();

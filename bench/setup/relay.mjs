@@ -28,6 +28,7 @@ export const portOf = ({ url }) => Number(new URL(url).port);
  * @property {(port: number) => void} aim where new connections go
  * @property {(link: { rttMs: number, upBitsPerSecond: number, downBitsPerSecond: number }) => void} shape what the
  *   line is from now on, for connections that stand as well
+ * @property {(isCut: boolean) => void} sever true: what stands breaks and nothing connects, until it is told false
  * @property {(epochMs?: number) => { up: number, down: number }} bytes delivered until then; default: now
  * @property {() => Promise<void>} close
  */
@@ -39,10 +40,15 @@ export const portOf = ({ url }) => Number(new URL(url).port);
 export async function startRelay({ target, rttMs, upBitsPerSecond, downBitsPerSecond }) {
   let aimed = target;
   let handshakeMs = rttMs;
+  let isSevered = false;
   const up = new Direction(upBitsPerSecond, rttMs);
   const down = new Direction(downBitsPerSecond, rttMs);
   const sockets = new Set();
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (client) => {
+    if (isSevered) {
+      client.destroy();
+      return;
+    }
     const far = connect({ port: aimed, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
     for (const socket of [client, far]) {
       sockets.add(socket);
@@ -62,6 +68,10 @@ export async function startRelay({ target, rttMs, upBitsPerSecond, downBitsPerSe
       handshakeMs = link.rttMs;
       up.shape(link.upBitsPerSecond, link.rttMs);
       down.shape(link.downBitsPerSecond, link.rttMs);
+    },
+    sever: (isCut) => {
+      isSevered = isCut;
+      if (isCut) for (const socket of sockets) socket.destroy();
     },
     bytes: (epochMs = Infinity) => ({ up: up.bytesUntil(epochMs), down: down.bytesUntil(epochMs) }),
     close: async () => {
