@@ -13,7 +13,9 @@ const kindOf = (plan) =>
 const SCATTER = { size: 360, margin: 44 };
 
 /** Predicted against measured ms on logarithmic axes; the diagonal is a prediction that came true. */
-export function scatter(results) {
+export function scatter(all) {
+  const results = all.filter(({ predictedMs }) => predictedMs != null);
+  if (results.length === 0) return '<p class="none">Nothing was predicted.</p>';
   const { size, margin } = SCATTER;
   const values = results.flatMap((one) => [one.predictedMs, one.ms.total]);
   const low = Math.floor(Math.log10(Math.min(...values)));

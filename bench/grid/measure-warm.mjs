@@ -1,0 +1,60 @@
+/**
+ * Everything is here: the planner's requests alternate with those of each forced plan. It chooses in a session of its
+ * own, which never sees the forced runs; both sessions share the line.
+ */
+
+/** Runs of `auto` before those that count: what the link has become is learned from them. */
+const SETTLING = { speech: 3, text: 2 };
+
+/** Short runs are taken more often, for as long as this many ms last: their noise is larger. */
+const RUNS_MS = 800;
+const MAX_RUNS = 9;
+
+/** A plan that takes so many times the best one's time is not it: once is enough. */
+const HOPELESS = 2;
+
+/**
+ * @param {import('./tasks.mjs').Task} task
+ * @param {{ free: object, forced: object, runs: number, kind: 'speech' | 'text', timed: Function,
+ *   plans: readonly { id: string, choice: unknown, isMiddle?: boolean }[],
+ *   peers: Readonly<Record<string, () => Promise<object>>> }} context
+ */
+export async function measureWarm(task, { free, forced, runs, kind, timed, plans, peers }) {
+  const auto = () => timed(() => task.run(free, 'auto'));
+  const settling = [];
+  for (let index = 0; index < SETTLING[kind]; index += 1) settling.push(await auto());
+  let bestMs = Infinity;
+  const offers = [];
+  for (const { id, choice, isMiddle } of plans) {
+    const offer = { id, isMiddle, runs: [], autos: [] };
+    // A session keeps the sessions of two cuts: the first run under another one builds them, and does not count.
+    await task.run(forced, choice);
+    while (!isEnough(offer.runs, runs, bestMs)) {
+      offer.runs.push(await timed(() => task.run(forced, choice)));
+      offer.autos.push(await auto());
+    }
+    bestMs = Math.min(bestMs, ...offer.runs.map(({ totalMs }) => totalMs));
+    offers.push(offer);
+  }
+  return { settling, offers, peers: await measurePeers(peers, runs) };
+}
+
+function isEnough(taken, runs, bestMs) {
+  if (taken.length === 0) return false;
+  if (taken.some(({ totalMs }) => totalMs > HOPELESS * bestMs)) return true;
+  const spent = taken.reduce((sum, { totalMs }) => sum + totalMs, 0);
+  return taken.length >= runs && (taken.length >= MAX_RUNS || spent > RUNS_MS);
+}
+
+/** In turns; the first of each opens its connection, and does not count. */
+async function measurePeers(peers, runs) {
+  const names = Object.keys(peers);
+  const measured = Object.fromEntries(names.map((name) => [name, []]));
+  for (let round = -1; round < runs; round += 1) {
+    for (const name of names) {
+      const run = await peers[name]();
+      if (round >= 0) measured[name].push(run);
+    }
+  }
+  return measured;
+}

@@ -1,0 +1,54 @@
+/** A browser as a device: with threads for the models, and where asked a share of a core for all of it. */
+import { launchChromium } from './chromium.mjs';
+import { holdTree } from './cpu-quota.mjs';
+import { startProcessorClock } from './processor-time.mjs';
+
+/**
+ * @param {{ threads: number, cores?: number }} device
+ * @param {{ isHeld?: boolean }} options `isHeld`: the share can be set later on, by `limit`
+ * @returns {Promise<{ reason: string } | { browser: import('playwright-core').Browser, threads: number,
+ *   limit: (cores?: number) => void, clock: () => () => number | undefined, openPage: Function,
+ *   close: () => Promise<void> }>} `reason`: why there can be no such device here
+ */
+export async function openDevice({ threads, cores }, { isHeld = cores !== undefined } = {}) {
+  const browser = await launchChromium();
+  const pid = await processOf(browser);
+  const quota = isHeld ? holdTree(pid) : undefined;
+  if (quota?.reason !== undefined) {
+    await browser.close();
+    return { reason: quota.reason };
+  }
+  quota?.set(cores);
+  return {
+    browser,
+    threads,
+    limit: (share) => quota.set(share),
+    clock: () => startProcessorClock(pid),
+    openPage: (url, recordings) => openPage(browser, url, recordings),
+    close: async () => {
+      await browser.close();
+      quota?.release();
+    },
+  };
+}
+
+async function processOf(browser) {
+  const session = await browser.newBrowserCDPSession();
+  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+  await session.detach();
+  return processInfo.find(({ type }) => type === 'browser').id;
+}
+
+/** In a context of its own: nothing is cached. Recordings travel beside the link. */
+async function openPage(browser, url, recordings) {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  page.setDefaultTimeout(0);
+  await page.goto(url);
+  await page.waitForFunction(() => globalThis.bench !== undefined);
+  for (const { name, samples } of recordings) {
+    const bytes = Buffer.from(samples.buffer, samples.byteOffset, samples.byteLength).toString('base64');
+    await page.evaluate(([key, value]) => bench.keep(key, value), [name, bytes]);
+  }
+  return page;
+}
