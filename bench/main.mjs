@@ -12,6 +12,8 @@ import { measureGrid } from './suites/grid.mjs';
 import { measureLink } from './suites/link.mjs';
 import { measureLocal } from './suites/local.mjs';
 import { measurePlans } from './suites/plans.mjs';
+import { measureSmooth } from './suites/smooth.mjs';
+import { measureSteps } from './suites/steps.mjs';
 import { measureText } from './suites/text.mjs';
 import { measureWire } from './suites/wire.mjs';
 
@@ -25,7 +27,14 @@ const GRID_SUITES = {
   full: (context) => measureGrid(context, 'full'),
 };
 /** Suites with a model and a link of their own; run only when named. */
-const APART = { ...GRID_SUITES, cold: measureCold, endpoint: measureEndpoint, link: measureLink };
+const APART = {
+  ...GRID_SUITES,
+  steps: measureSteps,
+  smooth: measureSmooth,
+  cold: measureCold,
+  endpoint: measureEndpoint,
+  link: measureLink,
+};
 const DEFAULT_RUNS = 7;
 const DEFAULT_ROUNDS = 3;
 
@@ -40,6 +49,8 @@ const HELP = `Measures the library in Chromium: npm run bench [-- OPTIONS]
                  quick   the planner beside every forced plan over devices, links, work, caches and
                          loads of the endpoint; under 5 minutes
                  full    the same over all of them, in hours; --json takes up where a run ended
+                 steps   which plans are taken after a sudden change of line, device or load
+                 smooth  the longest tasks of the page's main thread, from a trace
                  text    a language model on the device beside wllama and transformers.js
                  cold    a first visit over a slow link: first token, take-over, the endpoint's end
                  first   the first token of a first visit, beside wllama and transformers.js over the same link
@@ -49,7 +60,7 @@ const HELP = `Measures the library in Chromium: npm run bench [-- OPTIONS]
   --runs N       counted runs of each side in 'local' (default ${DEFAULT_RUNS})
   --rounds N     counted rounds of 'text', 'link' and 'endpoint' (default ${DEFAULT_ROUNDS})
   --only WORDS   of 'quick' and 'full': scenarios that have all of these parts, apart by commas
-                 (e.g. "half a core,4g" or "text,cold")
+                 (e.g. "half a core,4g" or "text,cold"); of 'steps': how a step's name begins
   --json FILE    also write every figure to FILE
   --help         show this
 

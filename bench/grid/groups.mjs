@@ -12,8 +12,11 @@ import { taskOf } from './tasks.mjs';
 /** What the link is while weights are fetched and blocks are timed. */
 const HOME = 'lan';
 
-/** The first fetch of a session that is new waits for nothing else than the link. */
+/** First visits are long: so many of them for each that is asked of warm plans. */
 const COLD_RUNS_SHARE = 0.5;
+
+/** What a session does behind its opening would be in the other's first measurement. */
+const REST_MS = 1500;
 
 /** Both sessions of a device: one that chooses, and one that is told. */
 export async function openPair(world, device, kind) {
@@ -30,6 +33,7 @@ export async function openPair(world, device, kind) {
       [world.packages[kind], { provider: 'wasm', threads: device.threads, fallback }],
     );
     pages.push(page);
+    await new Promise((resolve) => setTimeout(resolve, REST_MS));
   }
   const [free, forced] = pages;
   return {
@@ -70,6 +74,7 @@ export async function openWarmGroup(scenarios, { world, device, runs, rivals }) 
     return judge({
       scenario,
       about: task.about,
+      ...(task.explain === undefined ? {} : { beliefs: await task.explain(pair.free) }),
       offlinePlanId: offline?.id,
       ...measured,
       peers: { ...measured.peers, ...(await rivals(scenario, task, device)) },
@@ -85,8 +90,8 @@ function withPlan(plans, plan) {
   return [...plans, plan];
 }
 
-/** @param {{ world: object, device: object, runs: number }} context */
-export async function openColdGroup(scenarios, { world, device, runs }) {
+/** @param {{ world: object, device: object, runs: number, visitMs: number }} context */
+export async function openColdGroup(scenarios, { world, device, runs, visitMs }) {
   const kind = kindOf(scenarios[0]);
   const measure = async (scenario) => {
     const task = taskOf(scenario, world);
@@ -101,6 +106,7 @@ export async function openColdGroup(scenarios, { world, device, runs }) {
         packageUrl: world.packages[kind],
         threads: device.threads,
         runs: Math.max(1, Math.round(runs * COLD_RUNS_SHARE)),
+        visitMs,
         timed,
         plans: [{ id: 'remote', choice: 'remote' }, LOCAL, middle],
       });

@@ -28,6 +28,12 @@ function summaryOf({ id, runs, atLeastMs }) {
   };
 }
 
+/** A forced cut leaves the codec open; the planner's own name has it. */
+function believedOf({ id }, beliefs) {
+  const plan = beliefs.find((one) => one.id === id || one.id.startsWith(`${id}/`));
+  return plan === undefined ? {} : { believedMs: plan.prediction.totalMs };
+}
+
 /**
  * @typedef {object} Offer
  * @property {string} id
@@ -39,10 +45,11 @@ function summaryOf({ id, runs, atLeastMs }) {
 
 /**
  * @param {{ scenario: object, about: object, offers: readonly Offer[], settling?: readonly object[],
- *   peers?: Readonly<Record<string, readonly object[]>>, offlinePlanId?: string }} measured
+ *   peers?: Readonly<Record<string, readonly object[]>>, offlinePlanId?: string, beliefs?: readonly object[] }} measured
+ *   `beliefs`: what the planner's session predicts of each plan in the end
  */
-export function judge({ scenario, about, offers, settling = [], peers = {}, offlinePlanId }) {
-  const forced = offers.map(summaryOf);
+export function judge({ scenario, about, offers, settling = [], peers = {}, offlinePlanId, beliefs = [] }) {
+  const forced = offers.map((offer) => ({ ...summaryOf(offer), ...believedOf(offer, beliefs) }));
   const msOf = (id) => forced.find(({ plan }) => plan === id)?.ms ?? null;
   const best = forced.filter(({ ms }) => ms !== null).reduce((a, b) => (b.ms < a.ms ? b : a));
   // Those that alternated with the best plan's own: a run behind one that waited for the link finds cold cores.
@@ -60,6 +67,7 @@ export function judge({ scenario, about, offers, settling = [], peers = {}, offl
     hedged: offers.flatMap(({ autos: all }) => all).filter(({ isHedged }) => isHedged).length,
     autoMs: autos.map(total),
     settling: settling.map(({ plan, totalMs: ms }) => ({ plan, ms })),
+    ...(last.openMs === undefined ? {} : { openMs: typical(autos, ({ openMs }) => openMs) }),
     ms: { ttft: typical(autos, ({ ttftMs }) => ttftMs), total: totalMs },
     tokensPerSecond: typical(autos, ({ tokensPerSecond }) => tokensPerSecond),
     bytesUp: typical(autos, ({ bytesUp }) => bytesUp),

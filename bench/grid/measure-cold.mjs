@@ -1,8 +1,7 @@
 /** A first visit: nothing is here, a session is opened and asked at once. Times are from its opening on. */
 
-/** A plan that waits for weights on a slow line is not waited for longer than this, or so many times the best one's. */
-const LIMIT_MS = 30_000;
-const HOPELESS = 3;
+/** A plan that waits for weights on a slow line is waited for so many times the best one's time, if that is longer. */
+const HOPELESS = 2;
 
 /** `auto` must come to an end; on the slowest line all weights take as long. */
 const AUTO_LIMIT_MS = 180_000;
@@ -10,7 +9,7 @@ const AUTO_LIMIT_MS = 180_000;
 /**
  * @param {import('./tasks.mjs').Task} task
  * @param {{ openPage: () => Promise<import('playwright-core').Page>, packageUrl: string, threads: number, runs: number,
- *   timed: Function, plans: readonly { id: string, choice: unknown, isMiddle?: boolean }[] }} context
+ *   visitMs: number, timed: Function, plans: readonly { id: string, choice: unknown, isMiddle?: boolean }[] }} context
  */
 export async function measureCold(task, context) {
   const offers = context.plans.map(({ id, choice, isMiddle }) => ({
@@ -34,7 +33,7 @@ export async function measureCold(task, context) {
       // One visit to each of them all stands for a round: they are too long to be taken twice.
       offer.autos.push(auto);
       if (isOver(offer)) continue;
-      const limitMs = Math.max(LIMIT_MS, HOPELESS * bestMs);
+      const limitMs = Math.max(context.visitMs, HOPELESS * bestMs);
       const run = await visits(offer.choice, limitMs);
       if (run === undefined) offer.atLeastMs = limitMs;
       else offer.runs.push(run);

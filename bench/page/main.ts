@@ -7,16 +7,16 @@ import {
   type Explanation,
   type PlanChoice,
   type RequestReport,
-  type Session,
   type SessionEvent,
   type SessionOptions,
   type TextPlan,
+  type TextSession,
   transcribe,
 } from 'isthmus';
 import { askCloud, type CloudCodec } from './cloud.ts';
 import { Direct } from './direct.ts';
 import type { DirectOpen } from './direct-messages.ts';
-import { type Answered, answer } from './text-answer.ts';
+import { type Answered, answer, chat } from './text-answer.ts';
 
 export interface Timed {
   readonly text: string;
@@ -36,7 +36,7 @@ export type Errand =
 
 const recordings = new Map<string, Float32Array>();
 const events: SessionEvent[] = [];
-let session: Session | undefined;
+let session: TextSession | undefined;
 let direct: Direct | undefined;
 
 function opened<T>(value: T | undefined): T {
@@ -87,6 +87,9 @@ const api = {
   /** All of `maxTokens` new ones, greedily, behind a prompt that no earlier one began like. */
   generate: (tokens: readonly number[], maxTokens: number, plan: TextPlan): Promise<Answered> =>
     answer(opened(session), tokens, { maxTokens, plan }),
+
+  chat: (content: string, maxTokens: number, plan: TextPlan): Promise<string> =>
+    chat(opened(session), content, { maxTokens, plan }),
 
   /** A first visit: opens a session and asks at once. `openMs` of it is the opening. */
   async visit(

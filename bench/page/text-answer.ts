@@ -1,5 +1,5 @@
 /** One answer of a language model as the bench asks for it: greedy, and as long as was asked whatever the model says. */
-import type { PlanPeriod, Session, TextPlan, TextUsage } from 'isthmus';
+import type { PlanPeriod, Session, TextPlan, TextSession, TextUsage } from 'isthmus';
 
 export interface Answered {
   readonly tokens: readonly number[];
@@ -27,4 +27,16 @@ export async function answer(
     // An error among them would not survive the way out of the page.
     plans: plans.map(({ plan, fromToken, reason }) => ({ plan, fromToken, reason })),
   };
+}
+
+/** The same in words, as an app asks: template, tokenizer and whole characters are part of it. */
+export async function chat(
+  session: TextSession,
+  content: string,
+  options: { readonly maxTokens: number; readonly plan: TextPlan },
+): Promise<string> {
+  const stream = session.generate([{ role: 'user', content }], { temperature: 0, ...options });
+  // A stream that nobody reads would hold the answer back.
+  for await (const _ of stream);
+  return (await stream.result).text;
 }

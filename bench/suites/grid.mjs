@@ -2,6 +2,7 @@
  * The planner beside every forced plan, over devices, links, work, caches and loads of the endpoint: how far it is from
  * the best measured one, and what everyone else would have taken.
  */
+import { loadavg } from 'node:os';
 import { DEVICES, groupsOf, kindOf, only, SUITES } from '../grid/dimensions.mjs';
 import { openColdGroup, openWarmGroup } from '../grid/groups.mjs';
 import { openProgress } from '../grid/progress.mjs';
@@ -43,7 +44,7 @@ export async function measureGrid({ log, options }, size) {
         log(`${name}: absent: ${device.reason}`);
         continue;
       }
-      const context = { world, device, runs: suite.runs, rivals: rivals.measure };
+      const context = { world, device, ...suite, rivals: rivals.measure };
       const opened = await (cache === 'warm' ? openWarmGroup : openColdGroup)(group, context);
       try {
         for (const scenario of group) {
@@ -52,7 +53,8 @@ export async function measureGrid({ log, options }, size) {
             continue;
           }
           progress.begin(nameOf(scenario));
-          await results.add(await opened.measure(scenario));
+          // Of the whole machine: a run beside others' work is known by it.
+          await results.add({ ...(await opened.measure(scenario)), machineLoad: loadavg()[0] });
           progress.end();
         }
       } finally {
