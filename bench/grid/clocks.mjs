@@ -2,16 +2,18 @@
 import { startProcessorClock } from '../setup/processor-time.mjs';
 
 /**
- * @param {() => () => number | undefined} clientClock of the whole browser
+ * @param {{ clock: () => () => number | undefined, rest: () => Promise<void> }} device
  * @param {number} endpointPid
  * @param {boolean} isShared others use the endpoint as well: what it spends is not this request's
  */
-export function timedBy(clientClock, endpointPid, isShared) {
+export function timedBy(device, endpointPid, isShared) {
   return async (work) => {
-    const client = clientClock();
+    const client = device.clock();
     const endpoint = startProcessorClock(endpointPid);
     const run = await work();
     if (run === undefined) return undefined;
+    // The plan that was stopped is part of what the request cost.
+    if (run.isHedged) await device.rest();
     const endpointCpuMs = isShared ? undefined : endpoint();
     return { ...run, clientCpuMs: client(), endpointCpuMs };
   };

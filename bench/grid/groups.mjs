@@ -60,7 +60,7 @@ export async function openWarmGroup(scenarios, { world, device, runs, rivals }) 
     if (link !== undefined) world.shape(bitsOf(scenario.link));
     const offline = link === undefined ? undefined : task.offlinePlan?.(profiled.get(scenario.work), link);
     const plans = link === undefined ? [LOCAL] : withPlan(await task.plans(pair.forced), offline);
-    const timed = timedBy(device.clock, world.endpoint.pid, scenario.load === 'loaded');
+    const timed = timedBy(device, world.endpoint.pid, scenario.load === 'loaded');
     const measured = await underLoad(world, scenario, async () =>
       measureWarm(task, {
         ...pair,
@@ -96,7 +96,7 @@ export async function openColdGroup(scenarios, { world, device, runs, visitMs })
   const measure = async (scenario) => {
     const task = taskOf(scenario, world);
     world.sever(false);
-    const timed = timedBy(device.clock, world.endpoint.pid, scenario.load === 'loaded');
+    const timed = timedBy(device, world.endpoint.pid, scenario.load === 'loaded');
     const cut = world.middles[kind];
     const middle = { id: `split@${cut}`, choice: { cut }, isMiddle: true };
     const measured = await underLoad(world, scenario, () => {

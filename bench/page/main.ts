@@ -16,6 +16,8 @@ import {
 import { askCloud, type CloudCodec } from './cloud.ts';
 import { Direct } from './direct.ts';
 import type { DirectOpen } from './direct-messages.ts';
+import { SpeechTransformers } from './speech-transformers.ts';
+import type { SpeechOpen } from './speech-transformers-worker.ts';
 import { type Answered, answer, chat } from './text-answer.ts';
 
 export interface Timed {
@@ -38,6 +40,7 @@ const recordings = new Map<string, Float32Array>();
 const events: SessionEvent[] = [];
 let session: TextSession | undefined;
 let direct: Direct | undefined;
+let transformers: SpeechTransformers | undefined;
 
 function opened<T>(value: T | undefined): T {
   if (value === undefined) throw new Error('not open');
@@ -125,11 +128,26 @@ const api = {
     return { tokens, ms: performance.now() - started, runtimeMs: encoderMs + decoderMs };
   },
 
+  async openTransformers(open: SpeechOpen): Promise<void> {
+    transformers?.close();
+    transformers = new SpeechTransformers();
+    await transformers.open(open);
+  },
+
+  async runTransformers(name: string, maxTokens: number): Promise<Pick<Timed, 'tokens' | 'ms'>> {
+    const samples = recording(name);
+    const started = performance.now();
+    const tokens = await opened(transformers).run(samples, maxTokens);
+    return { tokens, ms: performance.now() - started };
+  },
+
   async close(): Promise<void> {
     await session?.close();
     direct?.close();
+    transformers?.close();
     session = undefined;
     direct = undefined;
+    transformers = undefined;
   },
 };
 

@@ -3,12 +3,18 @@ import { launchChromium } from './chromium.mjs';
 import { holdTree } from './cpu-quota.mjs';
 import { startProcessorClock } from './processor-time.mjs';
 
+/** A browser that spends less than `IDLE_MS` of its processor time in `LOOK_MS` rests. */
+const LOOK_MS = 100;
+const IDLE_MS = 20;
+const MAX_REST_MS = 3000;
+
 /**
  * @param {{ threads: number, cores?: number }} device
  * @param {{ isHeld?: boolean }} options `isHeld`: the share can be set later on, by `limit`
  * @returns {Promise<{ reason: string } | { browser: import('playwright-core').Browser, threads: number,
- *   limit: (cores?: number) => void, clock: () => () => number | undefined, openPage: Function,
- *   close: () => Promise<void> }>} `reason`: why there can be no such device here
+ *   limit: (cores?: number) => void, clock: () => () => number | undefined, rest: () => Promise<void>,
+ *   openPage: Function, close: () => Promise<void> }>} `reason`: why there can be no such device here; `rest`: until
+ *   the browser has nothing to do
  */
 export async function openDevice({ threads, cores }, { isHeld = cores !== undefined } = {}) {
   const browser = await launchChromium();
@@ -24,6 +30,7 @@ export async function openDevice({ threads, cores }, { isHeld = cores !== undefi
     threads,
     limit: (share) => quota.set(share),
     clock: () => startProcessorClock(pid),
+    rest: () => rest(pid),
     openPage: (url, recordings) => openPage(browser, url, recordings),
     close: async () => {
       await browser.close();
@@ -37,6 +44,16 @@ async function processOf(browser) {
   const { processInfo } = await session.send('SystemInfo.getProcessInfo');
   await session.detach();
   return processInfo.find(({ type }) => type === 'browser').id;
+}
+
+/** A plan that lost a race goes on for a while in its worker, and would be in the next run's time. */
+async function rest(pid) {
+  const deadline = performance.now() + MAX_REST_MS;
+  while (performance.now() < deadline) {
+    const spent = startProcessorClock(pid);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    if ((spent() ?? 0) <= IDLE_MS) return;
+  }
 }
 
 /** In a context of its own: nothing is cached. Recordings travel beside the link. */

@@ -49,6 +49,7 @@ export async function openGridWorld(log, { hasText }) {
     opened(appRelay, appRelay.close);
     return {
       model,
+      folders: { speech: folders[0], text: folders[1] },
       recordings,
       source,
       endpoint,

@@ -28,8 +28,8 @@ export async function measureGrid({ log, options }, size) {
   const late = [];
   const world = await openGridWorld(log, { hasText: left.some((one) => kindOf(one) === 'text') });
   const progress = openProgress(left.length, log);
+  const rivals = suite.hasRivals ? openRivals(world) : NO_RIVALS;
   try {
-    const rivals = suite.hasRivals ? await openRivals(world) : NO_RIVALS;
     for (const group of groupsOf(left)) {
       const [{ device: name, cache }] = group;
       if (absent.has(name)) continue;
@@ -62,8 +62,8 @@ export async function measureGrid({ log, options }, size) {
         await device.close();
       }
     }
-    await rivals.close();
   } finally {
+    await rivals.close();
     progress.close();
     await world.close();
   }

@@ -1,7 +1,6 @@
 /**
- * After a sudden change of the line, the device or the endpoint's load: which plans the next requests took, beside every
- * plan as measured in the new state. Both are behind the step: forced runs tell the planner nothing, for they are another
- * session's.
+ * After a sudden change of the line, the device or the endpoint's load: which plans the next requests took, beside
+ * forced ones that alternate with them. Those tell the planner nothing, for they are another session's.
  */
 import { loadavg } from 'node:os';
 import { timedBy } from '../grid/clocks.mjs';
@@ -20,8 +19,11 @@ import { openGridWorld } from '../setup/grid-world.mjs';
 /** Requests in the old state before the step: enough to be sure of it. */
 const BEFORE = 8;
 
-/** Counted runs of each forced plan, in turns. */
+/** Counted runs of plans that the planner alone thought of. */
 const ROUNDS = 3;
+
+/** A plan that takes so many times the best one's time is not it: once is enough. */
+const HOPELESS = 2;
 
 /** @param {{ log: (line: string) => void, options: { only?: string } }} context `only`: steps whose names begin so */
 export async function measureSteps({ log, options }) {
@@ -64,15 +66,20 @@ async function measureStep(world, step) {
   try {
     const pair = await openPair(world, device, kindOf(step));
     const task = taskOf(step, world);
-    const timed = timedBy(device.clock, world.endpoint.pid, true);
+    const timed = timedBy(device, world.endpoint.pid, true);
     const auto = () => timed(() => task.run(pair.free, 'auto'));
+    const forced = await openForced(task, pair.forced);
     await enter(step.from);
     const before = [];
     for (let index = 0; index < BEFORE; index += 1) before.push(await auto());
     await enter(step.to);
     const requests = [];
-    for (let index = 0; index < WITHIN; index += 1) requests.push(await auto());
-    const measured = await measureForced(task, pair.forced, requests);
+    for (let index = 0; index < WITHIN; index += 1) {
+      requests.push(await auto());
+      await forced.round();
+    }
+    await forced.add(requests.map(({ plan }) => plan));
+    const measured = forced.medians();
     const { name, of, work } = step;
     return {
       step: { name, of, device: step.device, work },
@@ -92,24 +99,39 @@ function startOthers({ endpoint, model, recordings }) {
   return startLoad(endpoint.url, model.name, recording, maxTokensOf(model, recording.samples));
 }
 
-/** Plans that anyone would force, and those that the planner took; one round before the counted ones builds them. */
-async function measureForced(task, page, requests) {
-  const plans = new Map((await task.plans(page)).map(({ id, choice }) => [id, choice]));
-  for (const { plan } of requests) {
-    const cut = plan.match(/^split@(\d+)\/(\w+)$/);
-    // In full: a forced cut without a codec is the same plan by a shorter name.
-    if (cut === null) continue;
-    plans.delete(`split@${cut[1]}`);
-    plans.set(plan, { cut: Number(cut[1]), codec: cut[2] });
-  }
-  const times = new Map([...plans.keys()].map((id) => [id, []]));
-  for (const [id, choice] of plans) {
-    await task.run(page, choice);
-    for (let round = 0; round < ROUNDS; round += 1) {
-      times.get(id).push((await task.run(page, choice)).totalMs);
-    }
-  }
-  return new Map([...times].map(([id, all]) => [id, median(all)]));
+/** Plans that anyone would force, built before they count: both pure ones and the first cut. */
+async function openForced(task, page) {
+  const plans = (await task.plans(page)).filter(({ isMiddle }) => !isMiddle).slice(0, 3);
+  const run = async (choice) => (await task.run(page, choice)).totalMs;
+  const measured = plans.map(({ id, choice }) => ({ id, choice, times: [] }));
+  for (const { choice } of measured) await run(choice);
+  const best = () => Math.min(...measured.flatMap(({ times }) => times));
+  return {
+    round: async () => {
+      for (const { choice, times } of measured) {
+        if (times.length > 0 && Math.min(...times) > HOPELESS * best()) continue;
+        times.push(await run(choice));
+      }
+    },
+    /** Cuts that the planner took besides. */
+    add: async (ids) => {
+      for (const id of new Set(ids)) {
+        const cut = id.match(/^split@(\d+)\/(\w+)$/);
+        if (cut === null) continue;
+        const shorter = measured.find((one) => one.id === `split@${cut[1]}`);
+        if (shorter !== undefined) {
+          // A forced cut without a codec is the same plan by a shorter name.
+          shorter.id = id;
+          continue;
+        }
+        const added = { id, choice: { cut: Number(cut[1]), codec: cut[2] }, times: [] };
+        measured.push(added);
+        await run(added.choice);
+        while (added.times.length < ROUNDS) added.times.push(await run(added.choice));
+      }
+    },
+    medians: () => new Map(measured.map(({ id, times }) => [id, median(times)])),
+  };
 }
 
 function describe(results, absent) {
