@@ -32,13 +32,12 @@ const WARM = { cache: 'warm', load: 'idle' };
 /** Of everything a little, within minutes: each device on a near and a far link, and one of each other state. */
 const QUICK = [
   ...['wifi', '3g'].map((link) => ({ device: 'half a core', link, work: '4 s', ...WARM })),
+  ...['4g', 'offline'].map((link) => ({ device: '1 thread', link, work: '4 s', ...WARM })),
   ...['lan', '3g'].map((link) => ({ device: '1 thread', link, work: '1.4 s', ...WARM })),
-  { device: '1 thread', link: '4g', work: '4 s', ...WARM },
-  { device: '1 thread', link: 'offline', work: '4 s', ...WARM },
-  ...['lan', '4g', '3g'].map((link) => ({ device: '2 threads', link, work: '4 s', ...WARM })),
-  { device: '2 threads', link: 'wifi', work: '4 s', ...WARM, load: 'loaded' },
   { device: '2 threads', link: '4g', work: '32+32 tokens', ...WARM },
   { device: '2 threads', link: 'wifi', work: '1.4 s', ...WARM, cache: 'cold' },
+  { device: '2 threads', link: 'wifi', work: '4 s', ...WARM, load: 'loaded' },
+  ...['lan', '4g', '3g'].map((link) => ({ device: '2 threads', link, work: '4 s', ...WARM })),
 ];
 
 /**
@@ -65,12 +64,29 @@ function full() {
 }
 
 /**
- * `runs`: of each plan at least. `visitMs`: what a first visit under a forced plan is waited for. `limitMs`: no scenario
+ * `runs`: of each plan at least, `runsMs`: for so long where they are short. `hasAllCuts`: not the first and the middle
+ * one alone. `visitMs`: what a first visit under a forced plan is waited for. `limitMs`: no scenario
  * begins behind it.
  */
 export const SUITES = {
-  quick: { scenarios: () => QUICK, runs: 2, visitMs: 10_000, limitMs: 270_000, hasRivals: false },
-  full: { scenarios: full, runs: 5, visitMs: 30_000, limitMs: Infinity, hasRivals: true },
+  quick: {
+    scenarios: () => QUICK,
+    runs: 2,
+    runsMs: 500,
+    hasAllCuts: false,
+    visitMs: 10_000,
+    limitMs: 240_000,
+    hasRivals: false,
+  },
+  full: {
+    scenarios: full,
+    runs: 5,
+    runsMs: 800,
+    hasAllCuts: true,
+    visitMs: 30_000,
+    limitMs: Infinity,
+    hasRivals: true,
+  },
 };
 
 export const kindOf = ({ work }) => WORKS[work].kind;

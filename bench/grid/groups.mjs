@@ -43,8 +43,8 @@ export async function openPair(world, device, kind) {
   };
 }
 
-/** @param {{ world: object, device: object, runs: number, rivals: Function }} context */
-export async function openWarmGroup(scenarios, { world, device, runs, rivals }) {
+/** @param {{ world: object, device: object, runs: number, runsMs: number, hasAllCuts: boolean, rivals: Function }} context */
+export async function openWarmGroup(scenarios, { world, device, runs, runsMs, hasAllCuts, rivals }) {
   const kind = kindOf(scenarios[0]);
   const pair = await openPair(world, device, kind);
   // Before the line is anything but fast: what a planner that profiles once would know.
@@ -59,12 +59,13 @@ export async function openWarmGroup(scenarios, { world, device, runs, rivals }) 
     world.sever(link === undefined);
     if (link !== undefined) world.shape(bitsOf(scenario.link));
     const offline = link === undefined ? undefined : task.offlinePlan?.(profiled.get(scenario.work), link);
-    const plans = link === undefined ? [LOCAL] : withPlan(await task.plans(pair.forced), offline);
+    const plans = link === undefined ? [LOCAL] : withPlan(await task.plans(pair.forced, hasAllCuts), offline);
     const timed = timedBy(device, world.endpoint.pid, scenario.load === 'loaded');
     const measured = await underLoad(world, scenario, async () =>
       measureWarm(task, {
         ...pair,
         runs,
+        runsMs,
         kind,
         timed,
         plans,

@@ -6,20 +6,22 @@
 /** Runs of `auto` before those that count: what the link has become is learned from them. */
 const SETTLING = { speech: 3, text: 2 };
 
-/** Short runs are taken more often, for as long as this many ms last: their noise is larger. */
-const RUNS_MS = 800;
+/** Short runs are taken more often, for their noise is larger; yet not for ever. */
 const MAX_RUNS = 9;
 
 /** A plan that takes so many times the best one's time is not it: once is enough. */
 const HOPELESS = 2;
 
+/** A pure plan builds little: its first run is known to be too long already when it takes so many times that. */
+const OUT_OF_QUESTION = 4;
+
 /**
  * @param {import('./tasks.mjs').Task} task
- * @param {{ free: object, forced: object, runs: number, kind: 'speech' | 'text', timed: Function,
+ * @param {{ free: object, forced: object, runs: number, runsMs: number, kind: 'speech' | 'text', timed: Function,
  *   plans: readonly { id: string, choice: unknown, isMiddle?: boolean }[],
  *   peers: Readonly<Record<string, () => Promise<object>>> }} context
  */
-export async function measureWarm(task, { free, forced, runs, kind, timed, plans, peers }) {
+export async function measureWarm(task, { free, forced, runs, runsMs, kind, timed, plans, peers }) {
   const auto = () => timed(() => task.run(free, 'auto'));
   const settling = [];
   for (let index = 0; index < SETTLING[kind]; index += 1) settling.push(await auto());
@@ -28,8 +30,12 @@ export async function measureWarm(task, { free, forced, runs, kind, timed, plans
   for (const { id, choice, isMiddle } of plans) {
     const offer = { id, isMiddle, runs: [], autos: [] };
     // A session keeps the sessions of two cuts: the first run under another one builds them, and does not count.
-    await task.run(forced, choice);
-    while (!isEnough(offer.runs, runs, bestMs)) {
+    const first = await timed(() => task.run(forced, choice));
+    if (typeof choice === 'string' && first.totalMs > OUT_OF_QUESTION * bestMs) {
+      offer.runs.push(first);
+      offer.autos.push(await auto());
+    }
+    while (!isEnough(offer.runs, { runs, runsMs, bestMs })) {
       offer.runs.push(await timed(() => task.run(forced, choice)));
       offer.autos.push(await auto());
     }
@@ -39,11 +45,11 @@ export async function measureWarm(task, { free, forced, runs, kind, timed, plans
   return { settling, offers, peers: await measurePeers(peers, runs) };
 }
 
-function isEnough(taken, runs, bestMs) {
+function isEnough(taken, { runs, runsMs, bestMs }) {
   if (taken.length === 0) return false;
   if (taken.some(({ totalMs }) => totalMs > HOPELESS * bestMs)) return true;
   const spent = taken.reduce((sum, { totalMs }) => sum + totalMs, 0);
-  return taken.length >= runs && (taken.length >= MAX_RUNS || spent > RUNS_MS);
+  return taken.length >= runs && (taken.length >= MAX_RUNS || spent > runsMs);
 }
 
 /** In turns; the first of each opens its connection, and does not count. */

@@ -15,7 +15,8 @@ const closest = (values, wanted) =>
  * @property {(page: import('playwright-core').Page, choice: unknown) => Promise<object>} run
  * @property {(plan: unknown) => object} errand of a first visit
  * @property {(result: object) => object} toRun
- * @property {(page: import('playwright-core').Page) => Promise<{ id: string, choice: unknown, isMiddle?: boolean }[]>} plans
+ * @property {(page: import('playwright-core').Page, hasAllCuts: boolean) => Promise<{ id: string, choice: unknown,
+ *   isMiddle?: boolean }[]>} plans that are forced
  * @property {(page: import('playwright-core').Page) => Promise<object[]>} [explain] every plan with its prediction
  * @property {typeof offlinePlan} [offlinePlan] what a planner with a profile from long ago would take of these
  */
@@ -42,21 +43,22 @@ function speechTask({ seconds }, { recordings }) {
       speechRun(
         await page.evaluate(([name, plan]) => bench.transcribe(name, plan), [recording.name, choice]),
       ),
-    plans: async (page) => forcedSpeech(await explain(page)),
+    plans: async (page, hasAllCuts) => forcedSpeech(await explain(page), hasAllCuts),
     explain,
     offlinePlan,
   };
 }
 
-/** All that anyone would try: both pure plans, the first cut, and the stages' middles and borders. */
-function forcedSpeech(plans) {
+/** Both pure plans, the first cut and the middle one; of all, the quarters too, which are the stages' own middles. */
+function forcedSpeech(plans, hasAllCuts) {
   const cuts = plans
     .filter(({ kind }) => kind === 'split')
     .map(({ cut }) => cut)
     .sort((a, b) => a - b);
   const last = Math.max(...cuts) + 1;
   const middle = closest(cuts, last / 2);
-  const wanted = new Set([cuts[0], ...[1 / 4, 1 / 2, 3 / 4].map((share) => closest(cuts, share * last))]);
+  const shares = hasAllCuts ? [1 / 4, 1 / 2, 3 / 4] : [1 / 2];
+  const wanted = new Set([cuts[0], ...shares.map((share) => closest(cuts, share * last))]);
   return [...pure(), ...[...wanted].map((cut) => splitAt(cut, middle))];
 }
 

@@ -101,7 +101,7 @@ function startOthers({ endpoint, model, recordings }) {
 
 /** Plans that anyone would force, built before they count: both pure ones and the first cut. */
 async function openForced(task, page) {
-  const plans = (await task.plans(page)).filter(({ isMiddle }) => !isMiddle).slice(0, 3);
+  const plans = (await task.plans(page, false)).filter(({ isMiddle }) => !isMiddle);
   const run = async (choice) => (await task.run(page, choice)).totalMs;
   const measured = plans.map(({ id, choice }) => ({ id, choice, times: [] }));
   for (const { choice } of measured) await run(choice);
