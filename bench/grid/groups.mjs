@@ -108,6 +108,7 @@ export async function openColdGroup(scenarios, { world, device, runs, visitMs })
         threads: device.threads,
         runs: Math.max(1, Math.round(runs * COLD_RUNS_SHARE)),
         visitMs,
+        bytes: world.bytes,
         timed,
         plans: [{ id: 'remote', choice: 'remote' }, LOCAL, middle],
       });

@@ -1,4 +1,7 @@
-/** A first visit: nothing is here, a session is opened and asked at once. Times are from its opening on. */
+/**
+ * A first visit: nothing is here, a session is opened and asked at once. Times are from its opening on, when the page
+ * itself is here; bytes are all that the line carried from then to the answer, runtime and weights among them.
+ */
 
 /** A plan that waits for weights on a slow line is waited for so many times the best one's time, if that is longer. */
 const HOPELESS = 2;
@@ -9,7 +12,7 @@ const AUTO_LIMIT_MS = 180_000;
 /**
  * @param {import('./tasks.mjs').Task} task
  * @param {{ openPage: () => Promise<import('playwright-core').Page>, packageUrl: string, threads: number, runs: number,
- *   visitMs: number, timed: Function, plans: readonly { id: string, choice: unknown, isMiddle?: boolean }[] }} context
+ *   visitMs: number, timed: Function, bytes: () => { up: number, down: number }, plans: readonly { id: string, choice: unknown, isMiddle?: boolean }[] }} context
  */
 export async function measureCold(task, context) {
   const offers = context.plans.map(({ id, choice, isMiddle }) => ({
@@ -43,7 +46,7 @@ export async function measureCold(task, context) {
 }
 
 /** @returns {Promise<object | undefined>} undefined: it took longer than the limit */
-async function visit(task, { openPage, packageUrl, threads, timed }, plan, limitMs) {
+async function visit(task, { openPage, packageUrl, threads, timed, bytes }, plan, limitMs) {
   const page = await openPage();
   let timer;
   try {
@@ -56,6 +59,7 @@ async function visit(task, { openPage, packageUrl, threads, timed }, plan, limit
     const late = new Promise((resolve) => {
       timer = setTimeout(resolve, limitMs);
     });
+    const before = bytes();
     const asked = page.evaluate(
       ([url, how, errand]) => bench.visit(url, how, errand),
       [packageUrl, options, task.errand(plan)],
@@ -64,7 +68,10 @@ async function visit(task, { openPage, packageUrl, threads, timed }, plan, limit
     asked.catch(() => undefined);
     return await timed(async () => {
       const told = await Promise.race([asked, late]);
-      return told === undefined ? undefined : fromOpening(task.toRun(told.result), told.openMs);
+      if (told === undefined) return undefined;
+      const { up, down } = bytes();
+      const traffic = { bytesUp: up - before.up, bytesDown: down - before.down };
+      return { ...fromOpening(task.toRun(told.result), told.openMs), ...traffic };
     });
   } finally {
     clearTimeout(timer);

@@ -16,7 +16,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const SPEECH_MODEL = 'moonshine-tiny-q8';
 
 /** Until a suite says what the links are. */
-const OPEN = { rttMs: 0, upBitsPerSecond: 1e9, downBitsPerSecond: 1e9 };
+const OPEN = { rttMs: 0, upBitsPerSecond: 1e9, downBitsPerSecond: 1e9, isDated: false };
 
 /**
  * @param {(line: string) => void} log
@@ -70,6 +70,8 @@ export async function openGridWorld(log, { hasText }) {
       sever: (isCut) => {
         for (const one of [relay, appRelay]) one.sever(isCut);
       },
+      /** What the endpoint's line has carried so far. */
+      bytes: () => relay.bytes(),
       root,
       log,
       close,

@@ -34,15 +34,16 @@ export const portOf = ({ url }) => Number(new URL(url).port);
  */
 
 /**
- * @param {{ target: number, rttMs: number, upBitsPerSecond: number, downBitsPerSecond: number }} link
+ * @param {{ target: number, rttMs: number, upBitsPerSecond: number, downBitsPerSecond: number, isDated?: boolean }} link
+ *   `isDated`: `bytes` can be asked of the past; over hours of traffic that is gigabytes of notes
  * @returns {Promise<Relay>}
  */
-export async function startRelay({ target, rttMs, upBitsPerSecond, downBitsPerSecond }) {
+export async function startRelay({ target, rttMs, upBitsPerSecond, downBitsPerSecond, isDated = true }) {
   let aimed = target;
   let handshakeMs = rttMs;
   let isSevered = false;
-  const up = new Direction(upBitsPerSecond, rttMs);
-  const down = new Direction(downBitsPerSecond, rttMs);
+  const up = new Direction(upBitsPerSecond, rttMs, isDated);
+  const down = new Direction(downBitsPerSecond, rttMs, isDated);
   const sockets = new Set();
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (client) => {
     if (isSevered) {
@@ -98,8 +99,10 @@ class Direction {
   /** `[epoch ms, bytes so far]`. */
   #record = [];
   #bytes = 0;
+  #isDated;
 
-  constructor(bitsPerSecond, rttMs) {
+  constructor(bitsPerSecond, rttMs, isDated) {
+    this.#isDated = isDated;
     this.shape(bitsPerSecond, rttMs);
   }
 
@@ -189,6 +192,6 @@ class Direction {
 
   #note(bytes) {
     this.#bytes += bytes;
-    this.#record.push([performance.timeOrigin + performance.now(), this.#bytes]);
+    if (this.#isDated) this.#record.push([performance.timeOrigin + performance.now(), this.#bytes]);
   }
 }
