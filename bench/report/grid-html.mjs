@@ -25,7 +25,7 @@ circle, rect { fill-opacity: .8; } .local { fill: var(--local); } .remote { fill
 .split { fill: var(--split); }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
-th:first-child, td:first-child { text-align: left; font-weight: 500; }
+th:first-child, td:first-child { text-align: left; white-space: nowrap; font-weight: 500; }
 .map td { text-align: left; border-left: 4px solid var(--line); } .map th { text-align: left; }
 .map td.local { border-left-color: var(--local); } .map td.remote { border-left-color: var(--remote); }
 .map td.split { border-left-color: var(--split); } .map small { display: block; color: var(--soft); }

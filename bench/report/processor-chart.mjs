@@ -2,7 +2,7 @@
 import { escapeHtml } from './escape-html.mjs';
 import { nameOf } from './grid-figures.mjs';
 
-const BARS = { width: 640, label: 210, right: 150, row: 30, top: 6, thick: 9 };
+const BARS = { width: 740, label: 270, right: 210, row: 30, top: 6, thick: 9 };
 
 export function processorBars(results) {
   const measured = results.filter(({ clientCpuMs }) => clientCpuMs != null);
