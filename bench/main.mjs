@@ -12,20 +12,29 @@ import { measureGrid } from './suites/grid.mjs';
 import { measureLink } from './suites/link.mjs';
 import { measureLocal } from './suites/local.mjs';
 import { measurePlans } from './suites/plans.mjs';
+import { measureSmooth } from './suites/smooth.mjs';
+import { measureSteps } from './suites/steps.mjs';
 import { measureText } from './suites/text.mjs';
 import { measureWire } from './suites/wire.mjs';
 
 const MODEL = 'moonshine-tiny-q8';
 const SPEECH_SUITES = { local: measureLocal, wire: measureWire, plans: measurePlans };
+const TEXT_SUITES = { text: measureText, first: measureFirst };
+const SUITES = { ...SPEECH_SUITES, ...TEXT_SUITES };
 /** The planner over a grid of scenarios; a line of JSON for each, so that a run can be taken up again. */
 const GRID_SUITES = {
-  quick: (world, options) => measureGrid(world, options, 'quick'),
-  full: (world, options) => measureGrid(world, options, 'full'),
+  quick: (context) => measureGrid(context, 'quick'),
+  full: (context) => measureGrid(context, 'full'),
 };
-const TEXT_SUITES = { text: measureText, first: measureFirst };
-const SUITES = { ...SPEECH_SUITES, ...GRID_SUITES, ...TEXT_SUITES };
 /** Suites with a model and a link of their own; run only when named. */
-const APART = { cold: measureCold, endpoint: measureEndpoint, link: measureLink };
+const APART = {
+  ...GRID_SUITES,
+  steps: measureSteps,
+  smooth: measureSmooth,
+  cold: measureCold,
+  endpoint: measureEndpoint,
+  link: measureLink,
+};
 const DEFAULT_RUNS = 7;
 const DEFAULT_ROUNDS = 3;
 
@@ -37,8 +46,11 @@ const HELP = `Measures the library in Chromium: npm run bench [-- OPTIONS]
   --suite NAME   local   local mode beside the same model in onnxruntime-web directly
                  wire    bytes and round trips of every plan
                  plans   predicted and measured time of every plan, and the cold calibration
-                 quick   the planner beside every forced plan over devices, links and work; under 5 minutes
-                 full    the same over more of them; --json takes up where a run ended
+                 quick   the planner beside every forced plan over devices, links, work, caches and
+                         loads of the endpoint; under 5 minutes
+                 full    the same over all of them, in hours; --json takes up where a run ended
+                 steps   which plans are taken after a sudden change of line, device or load
+                 smooth  the longest tasks of the page's main thread, from a trace
                  text    a language model on the device beside wllama and transformers.js
                  cold    a first visit over a slow link: first token, take-over, the endpoint's end
                  first   the first token of a first visit, beside wllama and transformers.js over the same link
@@ -47,6 +59,8 @@ const HELP = `Measures the library in Chromium: npm run bench [-- OPTIONS]
                  (default: the first three; not 'text', which takes a quarter of an hour, and those after it)
   --runs N       counted runs of each side in 'local' (default ${DEFAULT_RUNS})
   --rounds N     counted rounds of 'text', 'link' and 'endpoint' (default ${DEFAULT_ROUNDS})
+  --only WORDS   of 'quick' and 'full': scenarios that have all of these parts, apart by commas
+                 (e.g. "half a core,4g" or "text,cold"); of 'steps': how a step's name begins
   --json FILE    also write every figure to FILE
   --help         show this
 
@@ -59,6 +73,7 @@ function readOptions() {
       runs: { type: 'string', default: String(DEFAULT_RUNS) },
       rounds: { type: 'string', default: String(DEFAULT_ROUNDS) },
       json: { type: 'string' },
+      only: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -109,14 +124,15 @@ async function bench(options) {
   } finally {
     await world.close();
   }
-  const isGrid = options.suites.some((suite) => Object.hasOwn(GRID_SUITES, suite));
-  if (!isGrid) await save(options, { model: MODEL, machine: before, ...results });
+  await save(options, { model: MODEL, machine: before, ...results });
 }
 
 async function benchApart(options, before) {
   const { title, text, results } = await APART[options.suite]({ log, options });
   console.log(`${before.cores} cores, ${before.cpu}; load before: ${before.load.toFixed(2)}`);
   console.log(`\n== ${title}\n\n${text}`);
+  // A grid has written its lines as they came.
+  if (Object.hasOwn(GRID_SUITES, options.suite)) return;
   await save(options, { machine: before, [options.suite]: results });
 }
 

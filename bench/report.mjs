@@ -28,9 +28,9 @@ async function report() {
   if (values.help) return HELP;
   if (positionals.length === 0) throw new Error(`which file? ${HELP}`);
   const texts = await Promise.all(positionals.map((file) => readFile(file, 'utf8')));
-  const results = readGrid(texts.join('\n'));
-  if (values.html !== undefined) await writeFile(values.html, gridHtml(results, values));
-  return values.markdown ? gridMarkdown(results) : gridText(results);
+  const { results, absent } = readGrid(texts.join('\n'));
+  if (values.html !== undefined) await writeFile(values.html, gridHtml(results, { ...values, absent }));
+  return values.markdown ? gridMarkdown(results, absent) : gridText(results, absent);
 }
 
 try {

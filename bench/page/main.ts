@@ -7,13 +7,18 @@ import {
   type Explanation,
   type PlanChoice,
   type RequestReport,
-  type Session,
   type SessionEvent,
   type SessionOptions,
+  type TextPlan,
+  type TextSession,
   transcribe,
 } from 'isthmus';
+import { askCloud, type CloudCodec } from './cloud.ts';
 import { Direct } from './direct.ts';
 import type { DirectOpen } from './direct-messages.ts';
+import { SpeechTransformers } from './speech-transformers.ts';
+import type { SpeechOpen } from './speech-transformers-worker.ts';
+import { type Answered, answer, chat } from './text-answer.ts';
 
 export interface Timed {
   readonly text: string;
@@ -26,10 +31,16 @@ export interface Timed {
 
 export type Transcribed = Timed & { readonly report: RequestReport };
 
+/** What a visit asks for: a recording that was kept, or a prompt in tokens. */
+export type Errand =
+  | { readonly name: string; readonly plan: PlanChoice }
+  | { readonly tokens: readonly number[]; readonly maxTokens: number; readonly plan: TextPlan };
+
 const recordings = new Map<string, Float32Array>();
 const events: SessionEvent[] = [];
-let session: Session | undefined;
+let session: TextSession | undefined;
 let direct: Direct | undefined;
+let transformers: SpeechTransformers | undefined;
 
 function opened<T>(value: T | undefined): T {
   if (value === undefined) throw new Error('not open');
@@ -76,6 +87,34 @@ const api = {
     };
   },
 
+  /** All of `maxTokens` new ones, greedily, behind a prompt that no earlier one began like. */
+  generate: (tokens: readonly number[], maxTokens: number, plan: TextPlan): Promise<Answered> =>
+    answer(opened(session), tokens, { maxTokens, plan }),
+
+  chat: (content: string, maxTokens: number, plan: TextPlan): Promise<string> =>
+    chat(opened(session), content, { maxTokens, plan }),
+
+  /** A first visit: opens a session and asks at once. `openMs` of it is the opening. */
+  async visit(
+    packageUrl: string,
+    options: SessionOptions,
+    errand: Errand,
+  ): Promise<{ readonly openMs: number; readonly result: Transcribed | Answered }> {
+    const started = performance.now();
+    await api.open(packageUrl, options);
+    const openMs = performance.now() - started;
+    if ('name' in errand) return { openMs, result: await api.transcribe(errand.name, errand.plan) };
+    return { openMs, result: await api.generate(errand.tokens, errand.maxTokens, errand.plan) };
+  },
+
+  /** Whether the browser can encode Opus. */
+  hasOpus: async (): Promise<boolean> =>
+    typeof AudioEncoder !== 'undefined' &&
+    (await AudioEncoder.isConfigSupported({ codec: 'opus', sampleRate: 16_000, numberOfChannels: 1 }))
+      .supported === true,
+
+  cloud: (url: string, name: string, codec: CloudCodec) => askCloud(url, name, recording(name), codec),
+
   async openDirect(open: DirectOpen): Promise<{ threads: number }> {
     direct?.close();
     direct = new Direct();
@@ -89,11 +128,26 @@ const api = {
     return { tokens, ms: performance.now() - started, runtimeMs: encoderMs + decoderMs };
   },
 
+  async openTransformers(open: SpeechOpen): Promise<void> {
+    transformers?.close();
+    transformers = new SpeechTransformers();
+    await transformers.open(open);
+  },
+
+  async runTransformers(name: string, maxTokens: number): Promise<Pick<Timed, 'tokens' | 'ms'>> {
+    const samples = recording(name);
+    const started = performance.now();
+    const tokens = await opened(transformers).run(samples, maxTokens);
+    return { tokens, ms: performance.now() - started };
+  },
+
   async close(): Promise<void> {
     await session?.close();
     direct?.close();
+    transformers?.close();
     session = undefined;
     direct = undefined;
+    transformers = undefined;
   },
 };
 

@@ -13,7 +13,9 @@ const kindOf = (plan) =>
 const SCATTER = { size: 360, margin: 44 };
 
 /** Predicted against measured ms on logarithmic axes; the diagonal is a prediction that came true. */
-export function scatter(results) {
+export function scatter(all) {
+  const results = all.filter(({ predictedMs }) => predictedMs != null);
+  if (results.length === 0) return '<p class="none">Nothing was predicted.</p>';
   const { size, margin } = SCATTER;
   const values = results.flatMap((one) => [one.predictedMs, one.ms.total]);
   const low = Math.floor(Math.log10(Math.min(...values)));
@@ -43,7 +45,7 @@ export function scatter(results) {
   ].join('');
 }
 
-const BARS = { width: 640, label: 210, right: 60, row: 22, top: 20 };
+const BARS = { width: 740, label: 270, right: 60, row: 22, top: 20 };
 
 /** Regret of each scenario, with the targets of mean and 95th percentile as lines. */
 export function bars(results) {
@@ -52,11 +54,12 @@ export function bars(results) {
   const most = Math.max(2 * TARGETS.p95, ...results.map(({ regret }) => regret));
   const x = (share) => at(label + (Math.max(0, share) / most) * (width - label - right));
   const lines = [
-    ['mean', TARGETS.mean],
-    ['95th', TARGETS.p95],
+    // To either side of its line: beside a great regret the two are close.
+    ['mean', TARGETS.mean, 'end'],
+    ['95th', TARGETS.p95, 'start'],
   ].map(
-    ([name, share]) =>
-      `<path class="target" d="M${x(share)} ${top - 4}V${height}"/><text x="${x(share)}" y="12" text-anchor="middle">${name} ${percent(share)}</text>`,
+    ([name, share, anchor]) =>
+      `<path class="target" d="M${x(share)} ${top - 4}V${height}"/><text x="${x(share)}" y="12" text-anchor="${anchor}">${name} ${percent(share)}</text>`,
   );
   const rows = results.map((one, index) => {
     const y = top + row * index;

@@ -17,10 +17,7 @@ export function figuresOf(results) {
   const mean = regrets.reduce((sum, value) => sum + value, 0) / regrets.length;
   const p95 = quantile(regrets, 0.95);
   const near = results.filter((one) => one.ms.total <= TARGETS.nearRatio * pureMs(one)).length;
-  const remote = results.filter((one) => one.allRemoteMs != null && one.endpointCpuMs != null);
-  const noSlower = remote.filter((one) => one.ms.total <= TARGETS.nearRatio * one.allRemoteMs);
-  const sum = (of) => noSlower.reduce((total, one) => total + (of(one) ?? 0), 0);
-  const remoteCpuMs = sum((one) => one.allRemoteEndpointCpuMs);
+  const predicted = results.filter(({ predictedMs }) => predictedMs != null);
   return {
     count: results.length,
     mean,
@@ -28,16 +25,50 @@ export function figuresOf(results) {
     near,
     bestChosen: results.filter((one) => one.plan === one.oracle.plan).length,
     bestGain: Math.max(...results.map((one) => 1 - one.oracle.ms / pureMs(one))),
-    /** Of the prediction over the measured time. */
-    calibration: median(results.map((one) => one.predictedMs / one.ms.total)),
-    /** Endpoint's processor time against all-remote's, where no slower than it; undefined where not measured. */
-    cloudShare: remoteCpuMs > 0 ? sum((one) => one.endpointCpuMs) / remoteCpuMs : undefined,
+    /** Of the prediction over the measured time; undefined where nothing was predicted. */
+    calibration:
+      predicted.length === 0 ? undefined : median(predicted.map((one) => one.predictedMs / one.ms.total)),
+    cloud: cloudOf(results),
+    peers: peersOf(results),
     isMet: {
       mean: mean <= TARGETS.mean,
       p95: p95 <= TARGETS.p95,
       near: near >= TARGETS.near * results.length,
     },
   };
+}
+
+/**
+ * Endpoint's processor time against all-remote's, over scenarios in which the planner was no slower than it.
+ * @returns {{ share: number, count: number, of: number } | undefined} undefined where neither was measured
+ */
+function cloudOf(results) {
+  const both = results.filter(
+    (one) => one.allRemoteMs != null && one.endpointCpuMs != null && one.allRemoteEndpointCpuMs > 0,
+  );
+  const noSlower = both.filter((one) => one.ms.total <= TARGETS.nearRatio * one.allRemoteMs);
+  if (noSlower.length === 0) return undefined;
+  const sum = (of) => noSlower.reduce((total, one) => total + of(one), 0);
+  return {
+    share: sum((one) => one.endpointCpuMs) / sum((one) => one.allRemoteEndpointCpuMs),
+    count: noSlower.length,
+    of: both.length,
+  };
+}
+
+/** What others take, over what the planner took in the same scenario: the median of each, most often measured first. */
+function peersOf(results) {
+  const ratios = new Map();
+  const note = (name, ms, total) => {
+    if (ms != null) ratios.set(name, [...(ratios.get(name) ?? []), ms / total]);
+  };
+  for (const { ms, fixedMiddleMs, peers = {} } of results) {
+    note('fixed middle cut', fixedMiddleMs, ms.total);
+    for (const [name, peer] of Object.entries(peers)) note(name, peer.ms, ms.total);
+  }
+  return [...ratios]
+    .map(([name, all]) => ({ name, ratio: median(all), count: all.length }))
+    .sort((a, b) => b.count - a.count);
 }
 
 /** @returns {string} `2 threads, 3g, 4 s`, with cache and load where they are not the usual ones */

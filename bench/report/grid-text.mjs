@@ -20,31 +20,44 @@ const rowsOf = (results) =>
     percent(one.regret),
   ]);
 
-export function gridText(results) {
-  if (results.length === 0) return 'no scenario was measured';
-  return [table(HEADER, rowsOf(results)), '', ...sentencesOf(results)].join('\n');
+/** @param {readonly { device: string, reason: string }[]} absent what could not be measured there, and why */
+export function gridText(results, absent = []) {
+  const missing = absent.map(sentenceOfAbsent);
+  if (results.length === 0) return ['no scenario was measured', ...missing].join('\n');
+  return [table(HEADER, rowsOf(results)), '', ...sentencesOf(results), ...missing].join('\n');
 }
 
+export const sentenceOfAbsent = ({ device, reason }) => `device '${device}' is absent: ${reason}`;
+
 /** A GitHub table; what could end a cell is escaped. */
-export function gridMarkdown(results) {
-  if (results.length === 0) return 'No scenario was measured.\n';
+export function gridMarkdown(results, absent = []) {
+  if (results.length === 0)
+    return ['No scenario was measured.', ...absent.map(sentenceOfAbsent), ''].join('\n');
   const line = (cells) => `| ${cells.map((cell) => cell.replaceAll(/([\\|<`])/g, '\\$1')).join(' | ')} |`;
   const rule = `|${HEADER.map((_, column) => (column === 0 ? '---' : '---:')).join('|')}|`;
-  const sentences = sentencesOf(results).map((sentence) => `- ${sentence}`);
+  const sentences = [...sentencesOf(results), ...absent.map(sentenceOfAbsent)].map((one) => `- ${one}`);
   return [line(HEADER), rule, ...rowsOf(results).map(line), '', ...sentences, ''].join('\n');
 }
 
 /** @returns {string[]} targets, met or not, and what else all scenarios say together */
 export function sentencesOf(results) {
-  const { mean, p95, near, count, bestChosen, bestGain, calibration, cloudShare, isMet } = figuresOf(results);
+  const { mean, p95, near, count, bestChosen, bestGain, calibration, cloud, peers, isMet } =
+    figuresOf(results);
   const met = (is) => (is ? 'MET' : 'NOT MET');
   return [
     `regret: mean ${percent(mean)} (at most ${percent(TARGETS.mean)}: ${met(isMet.mean)}), 95th percentile ${percent(p95)} (at most ${percent(TARGETS.p95)}: ${met(isMet.p95)})`,
     `the best measured plan was the one chosen: ${bestChosen} of ${count}; there regret is what the same plan took in two sessions`,
     `within ${TARGETS.nearRatio}x of the better pure plan: ${near} of ${count} (${met(isMet.near)})`,
-    `the best plan's gain over the better pure plan: at most ${percent(bestGain)}; predicted/measured: median ${ratio(calibration)}`,
-    ...(cloudShare === undefined
+    `the best plan's gain over the better pure plan: at most ${percent(bestGain)}${calibration === undefined ? '' : `; predicted/measured: median ${ratio(calibration)}`}`,
+    ...(cloud === undefined
       ? []
-      : [`endpoint processor time where no slower than all-remote: ${percent(cloudShare)} of all-remote's`]),
+      : [
+          `endpoint processor time: ${percent(cloud.share)} of all-remote's, over the ${cloud.count} of ${cloud.of} scenarios in which the planner was no slower than it`,
+        ]),
+    ...(peers.length === 0
+      ? []
+      : [
+          `others' time over the planner's, medians: ${peers.map(({ name, ratio: times, count }) => `${name} ${ratio(times)} (of ${count})`).join(', ')}`,
+        ]),
   ];
 }

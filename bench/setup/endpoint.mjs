@@ -38,11 +38,14 @@ export async function importPackage(root, model, log) {
   return folder;
 }
 
-/** @returns {Promise<{ url: string, stop: () => Promise<void>, kill: () => Promise<void> }>} */
-export async function startEndpoint(root, packageFolder, staticDir) {
+/**
+ * @param {string | readonly string[]} packages folders of what it serves
+ * @returns {Promise<{ url: string, pid: number, stop: () => Promise<void>, kill: () => Promise<void> }>}
+ */
+export async function startEndpoint(root, packages, staticDir) {
   const child = spawn(
     process.execPath,
-    [cliOf(root), 'serve', packageFolder, '--port', '0', '--json', '--static', staticDir],
+    [cliOf(root), 'serve', ...[packages].flat(), '--port', '0', '--json', '--static', staticDir],
     { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   const exited = once(child, 'exit');
@@ -57,7 +60,7 @@ export async function startEndpoint(root, packageFolder, staticDir) {
     await exited;
   };
   // `kill` ends it without a word, as a lost machine would.
-  return { url, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
+  return { url, pid: child.pid, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
 }
 
 async function listening(child) {

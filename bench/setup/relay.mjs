@@ -28,21 +28,28 @@ export const portOf = ({ url }) => Number(new URL(url).port);
  * @property {(port: number) => void} aim where new connections go
  * @property {(link: { rttMs: number, upBitsPerSecond: number, downBitsPerSecond: number }) => void} shape what the
  *   line is from now on, for connections that stand as well
+ * @property {(isCut: boolean) => void} sever true: what stands breaks and nothing connects, until it is told false
  * @property {(epochMs?: number) => { up: number, down: number }} bytes delivered until then; default: now
  * @property {() => Promise<void>} close
  */
 
 /**
- * @param {{ target: number, rttMs: number, upBitsPerSecond: number, downBitsPerSecond: number }} link
+ * @param {{ target: number, rttMs: number, upBitsPerSecond: number, downBitsPerSecond: number, isDated?: boolean }} link
+ *   `isDated`: `bytes` can be asked of the past; over hours of traffic that is gigabytes of notes
  * @returns {Promise<Relay>}
  */
-export async function startRelay({ target, rttMs, upBitsPerSecond, downBitsPerSecond }) {
+export async function startRelay({ target, rttMs, upBitsPerSecond, downBitsPerSecond, isDated = true }) {
   let aimed = target;
   let handshakeMs = rttMs;
-  const up = new Direction(upBitsPerSecond, rttMs);
-  const down = new Direction(downBitsPerSecond, rttMs);
+  let isSevered = false;
+  const up = new Direction(upBitsPerSecond, rttMs, isDated);
+  const down = new Direction(downBitsPerSecond, rttMs, isDated);
   const sockets = new Set();
   const server = createServer({ noDelay: true, allowHalfOpen: true }, (client) => {
+    if (isSevered) {
+      client.destroy();
+      return;
+    }
     const far = connect({ port: aimed, host: '127.0.0.1', noDelay: true, allowHalfOpen: true });
     for (const socket of [client, far]) {
       sockets.add(socket);
@@ -62,6 +69,10 @@ export async function startRelay({ target, rttMs, upBitsPerSecond, downBitsPerSe
       handshakeMs = link.rttMs;
       up.shape(link.upBitsPerSecond, link.rttMs);
       down.shape(link.downBitsPerSecond, link.rttMs);
+    },
+    sever: (isCut) => {
+      isSevered = isCut;
+      if (isCut) for (const socket of sockets) socket.destroy();
     },
     bytes: (epochMs = Infinity) => ({ up: up.bytesUntil(epochMs), down: down.bytesUntil(epochMs) }),
     close: async () => {
@@ -88,8 +99,10 @@ class Direction {
   /** `[epoch ms, bytes so far]`. */
   #record = [];
   #bytes = 0;
+  #isDated;
 
-  constructor(bitsPerSecond, rttMs) {
+  constructor(bitsPerSecond, rttMs, isDated) {
+    this.#isDated = isDated;
     this.shape(bitsPerSecond, rttMs);
   }
 
@@ -179,6 +192,6 @@ class Direction {
 
   #note(bytes) {
     this.#bytes += bytes;
-    this.#record.push([performance.timeOrigin + performance.now(), this.#bytes]);
+    if (this.#isDated) this.#record.push([performance.timeOrigin + performance.now(), this.#bytes]);
   }
 }

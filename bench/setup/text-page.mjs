@@ -4,6 +4,8 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { build } from 'vite';
 
+const fromHere = createRequire(import.meta.url);
+
 /** Where the page finds things, relative to itself. */
 export const TEXT_FILES = {
   ggufUrl: 'rivals/model.gguf',
@@ -35,28 +37,31 @@ export async function buildTextPage(root, model) {
   });
   const rivals = join(outDir, 'rivals');
   await mkdir(join(rivals, 'models', model.name, 'onnx'), { recursive: true });
-  await mkdir(join(rivals, 'ort'));
   await place(model.gguf, join(rivals, 'model.gguf'));
   for (const file of ['config.json', 'generation_config.json', 'onnx/model_quantized.onnx']) {
     await place(join(model.q8, file), join(rivals, 'models', model.name, file));
   }
-  const fromHere = createRequire(import.meta.url);
   const wllama = dirname(fromHere.resolve('@wllama/wllama/package.json'));
   await place(join(wllama, 'esm/wasm/wllama.wasm'), join(rivals, 'wllama.wasm'));
-  // Its own version of the runtime, not ours.
+  await placeOrt(join(rivals, 'ort'));
+  return outDir;
+}
+
+/** The runtime that transformers.js asks for: its own version, not ours. */
+export async function placeOrt(folder) {
+  await mkdir(folder, { recursive: true });
   const transformers = createRequire(fromHere.resolve('@huggingface/transformers'));
   const ort = dirname(transformers.resolve('onnxruntime-web'));
   for (const kind of ORT_BUILDS) {
     for (const end of ['mjs', 'wasm']) {
       const file = `ort-wasm-simd-threaded${kind}.${end}`;
-      await place(join(ort, file), join(rivals, 'ort', file));
+      await place(join(ort, file), join(folder, file));
     }
   }
-  return outDir;
 }
 
 /** A hard link where the file system has them: these files are large. */
-async function place(from, to) {
+export async function place(from, to) {
   await rm(to, { force: true });
   await link(from, to).catch(() => cp(from, to));
 }

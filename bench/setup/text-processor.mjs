@@ -2,15 +2,12 @@
  * Processor time of a page's process with its workers, on Linux. On a busy machine a clock on the wall tells
  * mostly of the others; on one thread, processor time is what the wall clock would say if there were none.
  */
-import { readFileSync } from 'node:fs';
+import { processorMs } from './processor-time.mjs';
 
 /** Long enough to stand out among processes that have nothing to do. */
 const BUSY_MS = 300;
 
 const SAMPLE_MS = 20;
-
-/** Ms per tick of /proc: `USER_HZ` is 100 on every Linux that Chromium runs on. */
-const TICK_MS = 10;
 
 /** Finds the process of a page: the one that becomes busy when the page does. */
 export async function findProcess(browser, page) {
@@ -30,18 +27,6 @@ export async function findProcess(browser, page) {
   const grown = [...(await times())].map(([id, time]) => ({ id, by: time - (before.get(id) ?? time) }));
   await session.detach();
   return grown.reduce((most, one) => (one.by > most.by ? one : most)).id;
-}
-
-/** @returns {number | undefined} ms since the process began, of all its threads; undefined off Linux */
-function processorMs(pid) {
-  try {
-    // The name, in brackets, may hold anything; the fields that follow it are numbers.
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Notes the time of a process until stopped; then answers for any two moments, in ms of `Date.now()`. */

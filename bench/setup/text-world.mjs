@@ -14,7 +14,7 @@ import { BOOK, openPrompts } from './text-prompts.mjs';
 import { makeQ8 } from './text-q8.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const NAME = 'smollm2-135m-instruct';
+export const TEXT_MODEL = 'smollm2-135m-instruct';
 
 /**
  * @typedef {object} TextWorld
@@ -34,20 +34,20 @@ const NAME = 'smollm2-135m-instruct';
 export async function openTextWorld(log) {
   const gguf = await fetchSmollm2({ log });
   const folder = await importText(gguf, log);
-  const { folder: q8 } = await makeQ8(gguf, join(root, '.cache/bench/text/q8', NAME), log);
+  const { folder: q8 } = await makeQ8(gguf, join(root, '.cache/bench/text/q8', TEXT_MODEL), log);
   log('Building the page');
-  const page = await buildTextPage(root, { gguf, q8, name: NAME });
+  const page = await buildTextPage(root, { gguf, q8, name: TEXT_MODEL });
   const endpoint = await startEndpoint(root, folder, page);
   const browser = await launchChromium().catch(async (error) => {
     await endpoint.stop();
     throw error;
   });
   return {
-    name: NAME,
+    name: TEXT_MODEL,
     source: BOOK,
     folder,
     url: endpoint.url,
-    files: { ...TEXT_FILES, modelName: NAME, packageUrl: `packages/${NAME}/` },
+    files: { ...TEXT_FILES, modelName: TEXT_MODEL, packageUrl: `packages/${TEXT_MODEL}/` },
     nextPrompt: await openPrompts(folder),
     openPage: async () => {
       const page = await (await browser.newContext()).newPage();
@@ -67,14 +67,14 @@ export async function openTextWorld(log) {
 }
 
 /** Imports the model unless that was done with this very importer. */
-async function importText(gguf, log) {
+export async function importText(gguf, log) {
   const cli = join(root, 'dist/src/cli/main.js');
   if (!existsSync(cli)) throw new Error('the library is not built yet: run "npm run build" first');
-  const folder = join(root, '.cache/bench/packages', NAME);
+  const folder = join(root, '.cache/bench/packages', TEXT_MODEL);
   const sources = ['dist/src/package', 'dist/src/graph'].map((path) => join(root, path));
   if (!(await isStale(join(folder, 'manifest.json'), [gguf, ...sources]))) return folder;
-  log(`Importing ${NAME}`);
-  const child = spawn(process.execPath, [cli, 'import', gguf, '--name', NAME, '--out', folder], {
+  log(`Importing ${TEXT_MODEL}`);
+  const child = spawn(process.execPath, [cli, 'import', gguf, '--name', TEXT_MODEL, '--out', folder], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   const [code] = await once(child, 'exit');

@@ -39,7 +39,7 @@ async function page(text: string, ...args: string[]): Promise<string> {
 
 const line = (link: string, regret: number, other: object = {}): string =>
   `${JSON.stringify({
-    scenario: { device: '1 threads', link, work: '4 s', cache: 'warm', load: 'idle' },
+    scenario: { device: '1 thread', link, work: '4 s', cache: 'warm', load: 'idle' },
     plan: 'remote',
     ms: { ttft: 50, total: 100 * (1 + regret) },
     tokensPerSecond: 12.5,
@@ -97,6 +97,33 @@ describe('the report of a grid', () => {
     expect(rows).toHaveLength(4);
     expect(new Set(rows.map((row) => row.split('|').length)).size).toBe(1);
     expect(rows[3]).toContain('–');
+  });
+
+  it('names devices that are absent, and why', async () => {
+    const absent = `${JSON.stringify({ absent: { device: 'half a core', reason: 'no <groups>' } })}\n`;
+    const { stdout } = await report(line('lan', 0.01) + absent);
+    expect(stdout).toContain("device 'half a core' is absent: no <groups>");
+    const html = await page(line('lan', 0.01) + absent);
+    expect(html).toContain('is absent: no &lt;groups&gt;');
+    expect(html.match(/<circle /g)).toHaveLength(1);
+  });
+
+  it('compares with others, and with what the endpoint spends on all-remote', async () => {
+    const cpu = { clientCpuMs: 30, endpointCpuMs: 40, allRemoteEndpointCpuMs: 80 };
+    const peers = { pcm16: { ms: 202 }, opus: { ms: null } };
+    const text = line('lan', 0.01, { ...cpu, peers }) + line('3g', 0.5, cpu);
+    const { stdout } = await report(text);
+    expect(stdout).toContain(
+      "processor time: 50.0% of all-remote's, over the 1 of 2 scenarios in which the planner was no slower",
+    );
+    expect(stdout).toContain('pcm16 2.000 (of 1)');
+    expect(await page(text)).toContain('<path class="saved"');
+  });
+
+  it('says so when nothing was predicted', async () => {
+    const html = await page(line('lan', 0.01, { predictedMs: null }));
+    expect(html).toContain('Nothing was predicted.');
+    expect((await report(line('lan', 0.01, { predictedMs: null }))).stdout).toContain('–');
   });
 
   it('says so when nothing was measured', async () => {

@@ -1,0 +1,66 @@
+/**
+ * Everything is here: the planner's requests alternate with those of each forced plan. It chooses in a session of its
+ * own, which never sees the forced runs; both sessions share the line.
+ */
+
+/** Runs of `auto` before those that count: what the link has become is learned from them. */
+const SETTLING = { speech: 3, text: 2 };
+
+/** Short runs are taken more often, for their noise is larger; yet not for ever. */
+const MAX_RUNS = 9;
+
+/** A plan that takes so many times the best one's time is not it: once is enough. */
+const HOPELESS = 2;
+
+/** A pure plan builds little: its first run is known to be too long already when it takes so many times that. */
+const OUT_OF_QUESTION = 4;
+
+/**
+ * @param {import('./tasks.mjs').Task} task
+ * @param {{ free: object, forced: object, runs: number, runsMs: number, kind: 'speech' | 'text', timed: Function,
+ *   plans: readonly { id: string, choice: unknown, isMiddle?: boolean }[],
+ *   peers: Readonly<Record<string, () => Promise<object>>> }} context
+ */
+export async function measureWarm(task, { free, forced, runs, runsMs, kind, timed, plans, peers }) {
+  const auto = () => timed(() => task.run(free, 'auto'));
+  const settling = [];
+  for (let index = 0; index < SETTLING[kind]; index += 1) settling.push(await auto());
+  let bestMs = Infinity;
+  const offers = [];
+  for (const { id, choice, isMiddle } of plans) {
+    const offer = { id, isMiddle, runs: [], autos: [] };
+    // A session keeps the sessions of two cuts: the first run under another one builds them, and does not count.
+    const first = await timed(() => task.run(forced, choice));
+    if (typeof choice === 'string' && first.totalMs > OUT_OF_QUESTION * bestMs) {
+      offer.runs.push(first);
+      offer.autos.push(await auto());
+    }
+    while (!isEnough(offer.runs, { runs, runsMs, bestMs })) {
+      offer.runs.push(await timed(() => task.run(forced, choice)));
+      offer.autos.push(await auto());
+    }
+    bestMs = Math.min(bestMs, ...offer.runs.map(({ totalMs }) => totalMs));
+    offers.push(offer);
+  }
+  return { settling, offers, peers: await measurePeers(peers, runs) };
+}
+
+function isEnough(taken, { runs, runsMs, bestMs }) {
+  if (taken.length === 0) return false;
+  if (taken.some(({ totalMs }) => totalMs > HOPELESS * bestMs)) return true;
+  const spent = taken.reduce((sum, { totalMs }) => sum + totalMs, 0);
+  return taken.length >= runs && (taken.length >= MAX_RUNS || spent > runsMs);
+}
+
+/** In turns; the first of each opens its connection, and does not count. */
+async function measurePeers(peers, runs) {
+  const names = Object.keys(peers);
+  const measured = Object.fromEntries(names.map((name) => [name, []]));
+  for (let round = -1; round < runs; round += 1) {
+    for (const name of names) {
+      const run = await peers[name]();
+      if (round >= 0) measured[name].push(run);
+    }
+  }
+  return measured;
+}
