@@ -106,6 +106,11 @@ const ALTERED: readonly (readonly [operator: string, what: string, alter: Alter]
   ['QuantizeLinear', 'in steps of each element', input(`${QKV}.in.u8`, 1, constant(new Float32Array(80)))],
   [
     'QuantizeLinear',
+    'in steps so small that the largest numbers do not fit in 8 bits',
+    both(input(`${QKV}.in.u8`, 1, one(1 / 255)), input(`${QKV}.out.sums`, 2, one(1 / 255))),
+  ],
+  [
+    'QuantizeLinear',
     'without its zero',
     node(`${QKV}.in.u8`, ({ inputs }) => ({ inputs: inputs.slice(0, 2) })),
   ],
