@@ -1,5 +1,6 @@
 /** What a session has learned: the device, the endpoint, the link and how long answers are. */
 import type { Clock } from '../core/clock.ts';
+import { type Forecast, forecastOf, observeForecast } from '../core/forecast.ts';
 import {
   type EndpointProfile,
   endpointPrior,
@@ -8,7 +9,8 @@ import {
   parseSegmentKey,
 } from '../device/endpoint-profile.ts';
 import { fitProfile, type Measurement } from '../device/fit.ts';
-import { fadeProfile, type LearnedProfile, observe } from '../device/learned-profile.ts';
+import { fadeProfile, type LearnedProfile } from '../device/learned-profile.ts';
+import { nextSide, observeRuns, type PacedSide, type Run, unpaced } from '../device/paced-side.ts';
 import {
   addMeasurements,
   type DeviceProfile,
@@ -53,10 +55,11 @@ export class Knowledge {
   readonly #manifest: Manifest;
   readonly #profiles: JsonStore;
   readonly #clock: Clock;
-  #device: LearnedProfile | undefined;
+  #device: PacedSide | undefined;
   #stored: DeviceProfile | undefined;
   #endpoint: EndpointProfile | undefined;
   #tokenShare = TOKENS_PRIOR_SHARE;
+  #tokens: Forecast | undefined;
   #deviceSeenAt: number | undefined;
 
   constructor(manifest: Manifest, profiles: JsonStore, clock: Clock) {
@@ -65,13 +68,17 @@ export class Knowledge {
     this.#clock = clock;
   }
 
-  /** The measured costs of this device. */
+  /** The measured costs of this device, at the pace that is forecast for the next request. */
   get device(): SideProfile {
-    return this.learned.side;
+    return nextSide(this.#measured);
   }
 
-  /** The same with how often each was measured. */
+  /** As measured, with how often. */
   get learned(): LearnedProfile {
+    return this.#measured.learned;
+  }
+
+  get #measured(): PacedSide {
     if (this.#device === undefined) throw new IsthmusError('internal', 'the device was not measured yet');
     return this.#device;
   }
@@ -104,7 +111,7 @@ export class Knowledge {
 
   /** Without a stored profile what is learned stays in memory. */
   useDevice(learned: LearnedProfile, profile?: DeviceProfile): void {
-    this.#device = learned;
+    this.#device = unpaced(learned);
     this.#deviceSeenAt = this.#clock.now();
     this.#stored = profile;
   }
@@ -145,10 +152,10 @@ export class Knowledge {
     if (!(atLeast > 1) || plan.kind === 'split') return;
     const ratio = Math.min(MAX_LOSS_RATIO, atLeast);
     if (plan.kind === 'local') {
-      for (const { segment, phase, units, ms } of this.#expected(this.device, workload)) {
-        if (this.#device !== undefined)
-          this.#device = observe(this.#device, segment, phase, units, ms * ratio);
-      }
+      const runs = this.#expected(this.device, workload).map((one): Run => {
+        return { ...one, ms: one.ms * ratio, runs: one.phase === 'step' ? workload.tokens + 1 : 1 };
+      });
+      this.#device = observeRuns(this.#measured, runs);
       return;
     }
     const { side, queueMs } = this.endpoint;
@@ -181,7 +188,7 @@ export class Knowledge {
   /** Corrects the device's costs by what a request took there, and stores them. */
   async observeDevice(segmentMs: Readonly<Record<string, number>>, workload: Workload): Promise<void> {
     const extents = stageExtents(this.#manifest, workload.units);
-    const measurements: Measurement[] = [];
+    const runs: Run[] = [];
     for (const [key, total] of Object.entries(segmentMs)) {
       const parsed = parseSegmentKey(key);
       if (parsed === undefined || this.#device === undefined) continue;
@@ -189,13 +196,15 @@ export class Knowledge {
       const isStep = phase === 'step';
       const units = isStep ? 1 : (extents[segment.stage] ?? 0);
       // A loop of n tokens takes n + 1 steps: the last one finds the end.
-      const ms = isStep ? total / (workload.tokens + 1) : total;
-      this.#device = observe(this.#device, segment, phase, units, ms);
-      this.#deviceSeenAt = this.#clock.now();
-      measurements.push({ segment, phase, units, ms });
+      const times = isStep ? workload.tokens + 1 : 1;
+      runs.push({ segment, phase, units, ms: total / times, runs: times });
     }
-    if (this.#stored === undefined || measurements.length === 0) return;
-    this.#stored = addMeasurements(this.#stored, measurements, this.#clock.epoch());
+    if (this.#device === undefined || runs.length === 0) return;
+    this.#device = observeRuns(this.#device, runs);
+    this.#deviceSeenAt = this.#clock.now();
+    if (this.#stored === undefined) return;
+    const measured = runs.map(({ runs: _, ...measurement }): Measurement => measurement);
+    this.#stored = addMeasurements(this.#stored, measured, this.#clock.epoch());
     await this.#write(this.#stored);
   }
 
@@ -210,11 +219,12 @@ export class Knowledge {
 
   /** @param bound most tokens that the request may make */
   expectedTokens(bound: number): number {
-    return Math.max(1, Math.round(bound * this.#tokenShare));
+    return Math.max(1, Math.round(bound * forecastOf(this.#tokens, this.#tokenShare).value));
   }
 
   observeTokens(tokens: number, bound: number): void {
     if (bound <= 0) return;
+    this.#tokens = observeForecast(this.#tokens, Math.max(1, tokens) / bound, { usual: this.#tokenShare });
     this.#tokenShare += TOKENS_LEARNING_RATE * (tokens / bound - this.#tokenShare);
   }
 
