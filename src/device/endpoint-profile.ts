@@ -72,6 +72,32 @@ export function observeEndpoint(
   return addWait({ ...profile, ...observeRuns(profile, runs) }, report);
 }
 
+/** One run of a segment for whomever, as an endpoint tells it to who asks nothing. */
+export interface ServedRun {
+  readonly segment: string;
+  readonly units: number;
+  readonly ms: number;
+}
+
+/** `profile` after the endpoint told how long an answer would wait now, and what segments took there of late. */
+export function observeServed(
+  profile: EndpointProfile,
+  manifest: Manifest,
+  queueMs: number,
+  served: readonly ServedRun[],
+): EndpointProfile {
+  const runs = served
+    .slice(0, MAX_REPORTED_SEGMENTS)
+    .flatMap(({ segment: key, units, ms }): readonly Run[] => {
+      const parsed = parseSegmentKey(key);
+      if (parsed === undefined || !isSegmentOf(manifest, parsed.segment) || !isPlausibleMs(ms)) return [];
+      // Rows of a prompt run together tell nothing of a step.
+      if (parsed.phase === 'step' && units !== 1) return [];
+      return [{ ...parsed, units, ms, runs: 1 }];
+    });
+  return addWait({ ...profile, ...observeRuns(profile, runs) }, { queueMs, turns: 1 });
+}
+
 function addWait(
   profile: EndpointProfile,
   { queueMs, turns }: Pick<EndpointReport, 'queueMs' | 'turns'>,

@@ -6,10 +6,12 @@ import {
   endpointPrior,
   endpointSide,
   observeEndpoint,
+  observeServed,
   parseSegmentKey,
 } from '../device/endpoint-profile.ts';
 import { fitProfile, type Measurement } from '../device/fit.ts';
 import { fadeProfile, type LearnedProfile } from '../device/learned-profile.ts';
+import { NEW_PACE } from '../device/pace-forecast.ts';
 import { nextSide, observeRuns, type PacedSide, type Run, unpaced } from '../device/paced-side.ts';
 import {
   addMeasurements,
@@ -36,9 +38,11 @@ import {
 import type { Manifest } from '../package/manifest.ts';
 import { type Doubt, type Finished, type Known, NEW_DOUBT, observeFinished } from '../planner/doubt.ts';
 import type { EndpointSide, LinkEstimate, PricedPlan, SideProfile, Workload } from '../planner/types.ts';
+import type { ModelLoad, ServedPace } from '../protocol/endpoint-load.ts';
 import type { DoneMessage } from '../protocol/messages.ts';
 import type { ExecutionProvider } from '../runtime/runner.ts';
 import type { JsonStore } from '../storage/json-store.ts';
+import { ToldLoad } from './told-load.ts';
 
 /** Weight of the newest request in the expected length of an answer. */
 const TOKENS_LEARNING_RATE = 0.3;
@@ -61,6 +65,7 @@ export class Knowledge {
   #tokenShare = TOKENS_PRIOR_SHARE;
   #tokens: Forecast | undefined;
   #deviceSeenAt: number | undefined;
+  readonly #told = new ToldLoad();
 
   constructor(manifest: Manifest, profiles: JsonStore, clock: Clock) {
     this.#manifest = manifest;
@@ -114,6 +119,8 @@ export class Knowledge {
     this.#device = unpaced(learned);
     this.#deviceSeenAt = this.#clock.now();
     this.#stored = profile;
+    const early = this.#told.takeEarly();
+    if (early !== undefined) this.observeLoad(early);
   }
 
   /** Ms since anything was measured on the device. */
@@ -155,7 +162,7 @@ export class Knowledge {
       const runs = this.#expected(this.device, workload).map((one): Run => {
         return { ...one, ms: one.ms * ratio, runs: one.phase === 'step' ? workload.tokens + 1 : 1 };
       });
-      this.#device = observeRuns(this.#measured, runs);
+      this.#device = unpaced(observeRuns(this.#measured, runs).learned);
       return;
     }
     const { side, queueMs } = this.endpoint;
@@ -169,6 +176,9 @@ export class Knowledge {
     const { bytesUp } = plan.prediction;
     const ms = ratio * (rttMs + (1000 * bytesUp) / upBytesPerSecond);
     this.observeLink({ kind: 'transfer', direction: 'up', bytes: bytesUp, ms });
+    // A bound is no observation: what was forecast before it holds no more, and begins anew.
+    if (this.#endpoint !== undefined) this.#endpoint = { ...this.#endpoint, pace: NEW_PACE, wait: undefined };
+    this.link = { ...this.link, ahead: {} };
   }
 
   /** What each stage is believed to take on a side, phase by phase; one step of a loop. */
@@ -208,7 +218,24 @@ export class Knowledge {
     await this.#write(this.#stored);
   }
 
+  /** Told of what others' requests took at the endpoint: at once what is known, then what is heard. */
+  onServed(listener: (pace: ServedPace) => void): void {
+    this.#told.listen(listener);
+  }
+
+  /** What the endpoint says of itself with a hello or a pong. */
+  observeLoad(load: ModelLoad): void {
+    if (this.#device === undefined) {
+      // Guesses about the endpoint begin with the device: it is measured first.
+      this.#told.keepEarly(load);
+      return;
+    }
+    const profile = this.#endpoint ?? endpointPrior(this.device);
+    this.#endpoint = observeServed(profile, this.#manifest, load.queueMs, this.#told.news(load));
+  }
+
   observeEndpoint(done: Pick<DoneMessage, 'segments' | 'timing'>, turns: number, workload: Workload): void {
+    this.#told.served();
     this.#endpoint = observeEndpoint(this.#endpoint ?? endpointPrior(this.device), this.#manifest, {
       segments: done.segments,
       queueMs: done.timing.queueMs,
