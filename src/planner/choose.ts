@@ -62,7 +62,7 @@ export function pricePlans(input: ChooseInput): {
   const limits = [...ownLimits(input), ...(input.limits ?? [])];
   const goal = input.goal ?? DEFAULT_GOAL;
   const plans = shapes.map((shape) => withLimits(price(shape, model, goal), limits));
-  return { plans: preferred(earned(plans.sort(byScore)), goal), model };
+  return { plans: preferred(earned(plans.sort(byScore), goal), goal), model };
 }
 
 function price(shape: PlanShape, model: CostModel, goal: Goal): PricedPlan {
@@ -120,10 +120,17 @@ function weightsUpTo({ blocks }: Manifest): readonly number[] {
 }
 
 /** A cut that gains next to nothing stands behind the pure plan that it would replace. `plans` come best first. */
-function earned(plans: readonly PricedPlan[]): readonly PricedPlan[] {
+function earned(plans: readonly PricedPlan[], { weights }: Goal): readonly PricedPlan[] {
   const [best] = plans;
-  const pure = plans.find(({ kind, rejected }) => kind !== 'split' && rejected === undefined);
-  if (best?.kind !== 'split' || pure === undefined) return plans;
+  if (best?.kind !== 'split') return plans;
+  // Who puts a price on energy or cloud is not given a plan that works more there.
+  const isPriced = weights.cloud > 0 || weights.energy > 0;
+  const most = isPriced ? best.prediction.endpointMs : Infinity;
+  const pure = plans.find(
+    ({ kind, rejected, prediction }) =>
+      kind !== 'split' && rejected === undefined && prediction.endpointMs <= most,
+  );
+  if (pure === undefined) return plans;
   if (pure.score * (1 - LEAST_SPLIT_GAIN) > best.score) return plans;
   return [pure, ...plans.filter((plan) => plan !== pure)];
 }
