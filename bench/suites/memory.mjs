@@ -4,15 +4,16 @@
  * process (private pages), garbage that waits for its collector included.
  */
 import { existsSync, readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { table } from '../report/table.mjs';
-import { launchChromium } from '../setup/chromium.mjs';
+import { launchProfile } from '../setup/chromium.mjs';
 import { startEndpoint } from '../setup/endpoint.mjs';
 import { buildLinkPage } from '../setup/link-page.mjs';
 import { LINK_PROMPTS, secondTurn } from '../setup/link-prompts.mjs';
-import { findProcess } from '../setup/text-processor.mjs';
+import { treeOf } from '../setup/processor-time.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const MODEL = 'smollm2-135m-instruct';
@@ -34,16 +35,17 @@ export async function measureMemory({ log }) {
   log('memory: building the page');
   const page = await buildLinkPage(root);
   const endpoint = await startEndpoint(root, folder, page);
-  const browser = await launchChromium();
+  // On disk, as a user has it: without, stored weights are in the memory of the page's process.
+  const profileFolder = await mkdtemp(join(tmpdir(), 'isthmus-memory-'));
+  const browser = await launchProfile(profileFolder);
   try {
-    const tab = await (await browser.newContext()).newPage();
+    const tab = await browser.newPage();
     await tab.goto(endpoint.url);
     await tab.waitForFunction(() => globalThis.link !== undefined);
-    const pid = await findProcess(browser, tab);
     const moments = [];
     const note = async (moment) => {
       const counted = await tab.evaluate(() => link.memory());
-      moments.push({ moment, counted, process: privateBytes(pid) });
+      moments.push({ moment, counted, process: largestRenderer() });
       log(`memory: ${moment}: ${mb(counted)} MB`);
     };
     await note('page');
@@ -63,17 +65,25 @@ export async function measureMemory({ log }) {
   } finally {
     await browser.close();
     await endpoint.kill();
+    await rm(profileFolder, { recursive: true, force: true });
   }
 }
 
-/** @returns {number | undefined} undefined off Linux */
-function privateBytes(pid) {
-  try {
-    const kib = /^Private_Dirty:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'))?.[1];
-    return Number(kib) * 1024;
-  } catch {
-    return undefined;
-  }
+/**
+ * Bytes that are private to the process of the page: among the browser's it is the renderer that holds most.
+ * @returns {number | undefined} undefined off Linux
+ */
+function largestRenderer() {
+  const sizes = treeOf(process.pid).flatMap((pid) => {
+    try {
+      if (!readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('--type=renderer')) return [];
+      const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
+      return [Number(/^Private_Dirty:\s+(\d+)/m.exec(text)?.[1] ?? 0) * 1024];
+    } catch {
+      return [];
+    }
+  });
+  return sizes.length === 0 ? undefined : Math.max(...sizes);
 }
 
 const mb = (bytes) => (bytes === undefined ? '-' : (bytes / 1e6).toFixed(0));
