@@ -1,5 +1,6 @@
 /** Asks for a shard from an offset on and hands over its bytes as they come. */
 import { throwIfAborted, toIsthmusError } from '../errors.ts';
+import { letGo } from './let-go.ts';
 import { linkLost, readAnswer, type ShardRequest, wrongLength } from './shard-response.ts';
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -7,6 +8,7 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 export interface BodySink {
   /** The offset at which the body begins: the one asked for, or 0 from a server without ranges. */
   begin(from: number): Promise<void>;
+  /** The chunk is freed when this resolves. */
   write(chunk: Uint8Array): Promise<void>;
 }
 
@@ -48,6 +50,7 @@ export async function receiveBody(
       if (at + value.byteLength > request.shard.bytes) throw wrongLength(request, undefined);
       at += value.byteLength;
       await sink.write(value);
+      letGo(value);
       throwIfAborted(options.signal);
     }
     if (at < request.shard.bytes) throw short(request, response, answer.from, at);

@@ -35,6 +35,7 @@ export class RemoteRunner implements LaneRunner {
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #nextLane: LaneId = 1;
+  #closed = false;
   /** Why nothing can be asked any more. */
   #ended: IsthmusError | undefined;
 
@@ -79,9 +80,10 @@ export class RemoteRunner implements LaneRunner {
 
   /** Frees the sessions in order where the worker still answers, then ends it. */
   async close(): Promise<void> {
-    if (this.#ended?.code === 'closed') return;
+    if (this.#closed) return;
+    this.#closed = true;
     const isAlive = this.#ended === undefined;
-    this.#ended = undefined;
+    // Who still asks one that was lost is told so, whoever noticed it first.
     this.#end(new IsthmusError('closed', 'the runner was closed'));
     if (isAlive) await this.#post('close', undefined).catch(() => undefined);
     await this.#options.end();

@@ -1,6 +1,7 @@
 /** Which runtime runs a package in the worker: our kernels where they can, else onnxruntime-web. */
 import { isIsthmusError } from '../../errors.ts';
 import type { LoadedPackage } from '../../package/source.ts';
+import { letGo } from '../../storage/let-go.ts';
 import { startHelperWorker } from '../rows/browser/helper-worker.ts';
 import { openRowsRunner } from '../rows/open-rows.ts';
 import { rowsSupport } from '../rows/rows-support.ts';
@@ -36,13 +37,4 @@ export async function openRunner(
   const paths = wasmPaths === undefined ? {} : { wasmPaths };
   const runtime = await startRuntime({ provider, threads, ...paths });
   return createWebRunner(runtime, { manifest, source });
-}
-
-/**
- * The cache gives each reader a buffer of its own. Left to the collector, a model's shards are in memory beside
- * their packed form for seconds, which a phone may not survive.
- */
-function letGo({ buffer }: Uint8Array): void {
-  // ES2024; browsers without it collect the buffer when they like.
-  (buffer as ArrayBuffer & { transfer?: (bytes: number) => ArrayBuffer }).transfer?.(0);
 }

@@ -5,6 +5,7 @@ import type { Manifest } from '../../package/manifest.ts';
 import { type LoadedPackage, loadPackage } from '../../package/source.ts';
 import type { BlobStore } from '../../storage/blob-store.ts';
 import { openBrowserStore } from '../../storage/browser/blob-store.ts';
+import { letGo } from '../../storage/let-go.ts';
 import { createLane } from '../create-lane.ts';
 import { generate } from '../generate.ts';
 import type { PackageSource, SegmentRunner } from '../runner.ts';
@@ -72,10 +73,12 @@ export function createWorkerHost(): WorkerApi {
       const size = manifest.files[path]?.bytes ?? missing;
       const held = size - missing;
       const done = before;
-      await source.read(path, {
+      const bytes = await source.read(path, {
         signal,
-        onProgress: (bytes) => report(done + Math.max(0, bytes - held), total),
+        onProgress: (came) => report(done + Math.max(0, came - held), total),
       });
+      // It is in the store now; who runs it reads it from there.
+      letGo(bytes);
       before += missing;
       report(before, total);
     }

@@ -9,6 +9,7 @@
  */
 import { IsthmusError } from '../../errors.ts';
 import { type BlobStore, checkKey, wrongOffset } from '../blob-store.ts';
+import { letGo } from '../let-go.ts';
 import { createMemoryStore } from '../memory-store.ts';
 import { type Idb, openIdb } from './idb.ts';
 
@@ -198,7 +199,10 @@ function chunkRange(id: string): IDBKeyRange {
 
 function putChunk(store: IDBObjectStore, id: string, at: number, bytes: Uint8Array, base = 0): void {
   // `slice`, not `subarray`: a view would be stored with the whole buffer behind it.
-  store.put(bytes.slice(at, at + CHUNK_BYTES), ['chunk', id, base + at]);
+  const copy = bytes.slice(at, at + CHUNK_BYTES);
+  store.put(copy, ['chunk', id, base + at]);
+  // `put` has cloned it. Left to the collector, as much as was stored stays in memory for long.
+  letGo(copy);
 }
 
 function freshId(): string {
