@@ -48,6 +48,11 @@ export class Pace {
     return whole * this.#shareOf(span);
   }
 
+  /** Ms of a call through a span beside its rows: what they share, the reading of the weights. */
+  callMs(span: Span): number {
+    return Math.max(0, this.#stepMs - this.#rowMs) * this.#shareOf(span);
+  }
+
   learn(span: Span, rows: number, ms: number): void {
     const share = this.#shareOf(span);
     if (share <= 0 || rows < 1 || !Number.isFinite(ms) || ms < 0) return;
