@@ -82,10 +82,9 @@ export function predictRoute(route: Route, situation: Situation): RoutePredictio
       first.bytesDown += (isLast ? 1 : rows) * down + MESSAGE_BYTES;
       each.bytesDown += down + MESSAGE_BYTES / perTrip;
       if (!isSplit) continue;
-      const rowMs = stagesOf(situation, leg, 1).reduce(
-        (sum, { on, ms }) => (on === leg.place ? sum : sum + ms),
-        0,
-      );
+      const rowMs =
+        ((up + MESSAGE_BYTES) / link.upBytesPerSecond + (down + MESSAGE_BYTES) / link.downBytesPerSecond) *
+        1000;
       each.linkMs += (link.rttMs + rowMs) / perTrip;
       each.bytesUp += up + MESSAGE_BYTES / perTrip;
       continue;
@@ -98,7 +97,7 @@ export function predictRoute(route: Route, situation: Situation): RoutePredictio
     }
   }
   // Less than the sum of what is used: pieces of a long text are on their way while others are made.
-  const ttftMs = waitMs + latencyMs + overlapMs(stages, most, piecesOf(situation, route.legs, most));
+  const ttftMs = waitMs + latencyMs + overlapMs(stages, most, piecesOf(paces, route.legs, stages, most));
   const msPerToken = timeOf(each);
   const later = Math.max(0, newTokens - 1);
   const totalMs = ttftMs + later * msPerToken;

@@ -8,8 +8,8 @@ import { HeldLane } from './held-lane.ts';
 import type { MoveCosts } from './move.ts';
 import { type Move, Mover, type Target } from './mover.ts';
 import { Pace } from './pace.ts';
-import { leavesOf, type PlaceName, type Route, routeOf, usesPlace } from './route.ts';
-import { type Measured, piecesOf } from './route-stages.ts';
+import { type Leg, leavesOf, type PlaceName, type Route, routeOf, usesPlace } from './route.ts';
+import { piecesOf, stagesOf } from './route-stages.ts';
 import type { TextPlan } from './types.ts';
 
 /** Failures that another lane, or another place, may not have. */
@@ -236,7 +236,7 @@ export class TextEngine {
         {
           lanes: this.#lanes,
           now: request.now,
-          pieces: (legs, rows) => piecesOf(this.#measured(), legs, rows),
+          pieces: (legs, rows) => this.#pieces(legs, rows),
           ...(request.signal === undefined ? {} : { signal: request.signal }),
           onLeg: ({ place, span }, rows, ms) => {
             const isTold = place === 'endpoint' && this.#places.onEndpointTimes !== undefined;
@@ -297,8 +297,10 @@ export class TextEngine {
     }
   }
 
-  #measured(): Measured {
-    return { manifest: this.#places.manifest, paces: this.paces, link: this.#places.link() };
+  #pieces(legs: readonly Leg[], rows: number): number {
+    const measured = { manifest: this.#places.manifest, paces: this.paces, link: this.#places.link() };
+    const stages = legs.flatMap((leg) => stagesOf(measured, leg, rows));
+    return piecesOf(this.paces, legs, stages, rows);
   }
 
   #costs(): MoveCosts {

@@ -37,14 +37,14 @@ const MIN_GAIN = 0.99;
 export function overlapMs(stages: readonly Stage[], rows: number, pieces: number): number {
   // A lane runs a long call in parts of its own: as many further calls cost nothing more.
   const further = Math.max(0, pieces - Math.ceil(rows / PREFILL_ROWS));
-  const busy: { [on in Resource]: number } = { device: 0, endpoint: 0, up: 0, down: 0 };
+  const busy = { device: 0, endpoint: 0, up: 0, down: 0 };
   let first = 0;
   for (const { on, ms, againMs } of stages) {
     const each = (ms + further * againMs) / pieces;
     first += each;
     busy[on] += each;
   }
-  return first + (pieces - 1) * Math.max(...Object.values(busy));
+  return first + (pieces - 1) * Math.max(busy.device, busy.endpoint, busy.up, busy.down);
 }
 
 /** The number of pieces with the least time, or a smaller one that is as good. 1 where nothing can overlap. */

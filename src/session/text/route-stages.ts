@@ -34,15 +34,16 @@ export function stagesOf({ manifest, paces, link }: Measured, leg: Leg, rows: nu
   return [stage('up', up, upBytesPerSecond), run, stage('down', down, downBytesPerSecond)];
 }
 
-/** In how many pieces so many rows should pass these legs. */
-export function piecesOf(measured: Measured, legs: readonly Leg[], rows: number): number {
+/** In how many pieces so many rows should pass these legs, whose stages these are. */
+export function piecesOf(
+  paces: Measured['paces'],
+  legs: readonly Leg[],
+  stages: readonly Stage[],
+  rows: number,
+): number {
   if (legs.length < 2) return 1;
-  const isKnown = legs.every(({ place }) => measured.paces[place].isMeasured);
-  if (!isKnown) return Math.max(1, Math.ceil(rows / DEFAULT_PIECE_ROWS));
-  return bestPieces(
-    legs.flatMap((leg) => stagesOf(measured, leg, rows)),
-    rows,
-  );
+  const isKnown = legs.every(({ place }) => paces[place].isMeasured);
+  return isKnown ? bestPieces(stages, rows) : Math.max(1, Math.ceil(rows / DEFAULT_PIECE_ROWS));
 }
 
 function stage(on: 'up' | 'down', bytes: number, bytesPerSecond: number): Stage {

@@ -11,7 +11,8 @@ import {
 } from '../../../src/session/text/overlap.ts';
 import { Pace } from '../../../src/session/text/pace.ts';
 import { routeOf } from '../../../src/session/text/route.ts';
-import { piecesOf } from '../../../src/session/text/route-stages.ts';
+import { piecesOf, stagesOf } from '../../../src/session/text/route-stages.ts';
+import type { TextPlan } from '../../../src/session/text/types.ts';
 import { textManifest } from './fake-places.ts';
 
 const stage: fc.Arbitrary<Stage> = fc.record({
@@ -104,6 +105,17 @@ describe('the time to the first token of a route', () => {
     };
   }
 
+  function pieces(plan: Exclude<TextPlan, 'auto'>, count: number, paces = situation(1).paces): number {
+    const { legs } = routeOf(plan, BLOCKS);
+    const known = { ...situation(1), paces };
+    return piecesOf(
+      paces,
+      legs,
+      legs.flatMap((leg) => stagesOf(known, leg, count)),
+      count,
+    );
+  }
+
   it('is less than its parts together for a long text with a cut, by what overlaps', () => {
     const long = situation(512);
     const { ttftMs } = predictRoute(routeOf({ cut: 3 }, BLOCKS), long);
@@ -125,14 +137,14 @@ describe('the time to the first token of a route', () => {
   it('is that of its parts for a token, and pieces are one then', () => {
     const { ttftMs } = predictRoute(routeOf({ cut: 3 }, BLOCKS), situation(1));
     expect(ttftMs).toBeCloseTo(12 + 80 + ((8 + 200 + 8 + 200) / 1e4) * 1000);
-    expect(piecesOf(situation(1), routeOf({ cut: 3 }, BLOCKS).legs, 1)).toBe(1);
+    expect(pieces({ cut: 3 }, 1)).toBe(1);
+    expect(pieces({ cut: 3 }, 512)).toBeGreaterThan(4);
   });
 
   it('is that of pieces of a usual size where nothing is measured yet', () => {
     const paces = { device: new Pace(manifest), endpoint: new Pace(manifest) };
-    const { legs } = routeOf({ cut: 3 }, BLOCKS);
-    expect(piecesOf({ ...situation(1), paces }, legs, 4 * DEFAULT_PIECE_ROWS)).toBe(4);
-    expect(piecesOf({ ...situation(1), paces }, legs, DEFAULT_PIECE_ROWS)).toBe(1);
-    expect(piecesOf({ ...situation(1), paces }, routeOf('local', BLOCKS).legs, 1000)).toBe(1);
+    expect(pieces({ cut: 3 }, 4 * DEFAULT_PIECE_ROWS, paces)).toBe(4);
+    expect(pieces({ cut: 3 }, DEFAULT_PIECE_ROWS, paces)).toBe(1);
+    expect(pieces('local', 1000, paces)).toBe(1);
   });
 });
