@@ -3,8 +3,11 @@ import { IsthmusError } from '../../errors.ts';
 import type { Manifest } from '../../package/manifest.ts';
 import { type Goal, isBearable, limitOf, type PlanUse, scoreOf } from '../../planner/objective.ts';
 import type { LinkEstimate } from '../../planner/types.ts';
+import { MESSAGE_BYTES, rowBytes, TOKEN_BYTES } from './crossing-bytes.ts';
+import { overlapMs, type Stage } from './overlap.ts';
 import type { Pace } from './pace.ts';
 import { type Leg, type PlaceName, type Route, routeOf, usesPlace } from './route.ts';
+import { piecesOf, stagesOf } from './route-stages.ts';
 
 /** People read some 5 tokens a second, fast ones 10; a device that makes as many keeps nobody waiting. */
 export const READING_MS_PER_TOKEN = 100;
@@ -14,9 +17,6 @@ const MOVE_GAIN = 0.85;
 
 /** Waits for a first token that differ by less are alike to a person. */
 const FELT_WAIT_MS = 300;
-
-/** Header and envelope of one message, beside its tensors. */
-const MESSAGE_BYTES = 200;
 
 export interface Situation {
   readonly manifest: Manifest;
@@ -51,51 +51,41 @@ export interface RoutePrediction {
   readonly rejected?: string;
 }
 
-/** Bytes of one row that crosses at `cut`. */
-export function rowBytes(manifest: Manifest, cut: number): number {
-  const sent = manifest.cuts[cut]?.crossings.step?.sent ?? [];
-  return sent.reduce((sum, tensor) => sum + tensor.bytes.perUnit, 0);
-}
-
-/** Bytes of the state of one position in blocks `[from, to)`. */
-export function stateRowBytes(manifest: Manifest, from: number, to: number): number {
-  const [stage] = manifest.stages;
-  if (stage?.kind !== 'loop') return 0;
-  return stage.states
-    .filter(({ block, growth }) => growth !== 'replace' && block >= from && block < to)
-    .reduce((sum, { dims, dtype, axis }) => {
-      const elements = dims.reduce<number>((all, dim, at) => all * (at === axis ? 1 : (dim ?? 1)), 1);
-      return sum + elements * (dtype === 'float16' ? 2 : 4);
-    }, 0);
-}
-
 export function predictRoute(route: Route, situation: Situation): RoutePrediction {
   const { manifest, paces, link, lacking, newTokens, goal } = situation;
   const first = noUse();
   const each = noUse();
   const isSplit = route.legs.length > 1;
   let rejected: string | undefined;
+  const stages: Stage[] = [];
+  let most = 1;
   let waitMs = 0;
+  let latencyMs = 0;
   for (const leg of route.legs) {
     const rows = Math.max(1, lacking(leg));
     const placeMs = leg.place === 'device' ? 'deviceMs' : 'endpointMs';
-    first[placeMs] += paces[leg.place].ms(leg.span, rows);
+    most = Math.max(most, rows);
+    for (const stage of stagesOf(situation, leg, rows)) {
+      stages.push(stage);
+      first[stage.on === leg.place ? placeMs : 'linkMs'] += stage.ms;
+    }
     each[placeMs] += paces[leg.place].ms(leg.span, 1);
     if (leg.place === 'endpoint') {
       if (!situation.hasEndpoint) rejected = 'the endpoint cannot be reached';
-      const up = leg.span.from === 0 ? 8 : rowBytes(manifest, leg.span.from);
-      const down = leg.span.to === manifest.blocks.length ? 8 : rowBytes(manifest, leg.span.to);
-      const bytesMs = (rowsUp: number): number =>
-        ((rowsUp * up + MESSAGE_BYTES) / link.upBytesPerSecond +
-          (down + MESSAGE_BYTES) / link.downBytesPerSecond) *
-        1000;
+      const isLast = leg.span.to === manifest.blocks.length;
+      const up = leg.span.from === 0 ? TOKEN_BYTES : rowBytes(manifest, leg.span.from);
+      const down = isLast ? TOKEN_BYTES : rowBytes(manifest, leg.span.to);
       const perTrip = Math.max(1, situation.tokensPerTrip);
-      first.linkMs += link.rttMs + bytesMs(rows);
+      latencyMs += link.rttMs;
+      first.linkMs += link.rttMs;
       first.bytesUp += rows * up + MESSAGE_BYTES;
-      first.bytesDown += down + MESSAGE_BYTES;
+      first.bytesDown += (isLast ? 1 : rows) * down + MESSAGE_BYTES;
       each.bytesDown += down + MESSAGE_BYTES / perTrip;
       if (!isSplit) continue;
-      each.linkMs += (link.rttMs + bytesMs(1)) / perTrip;
+      const rowMs =
+        ((up + MESSAGE_BYTES) / link.upBytesPerSecond + (down + MESSAGE_BYTES) / link.downBytesPerSecond) *
+        1000;
+      each.linkMs += (link.rttMs + rowMs) / perTrip;
       each.bytesUp += up + MESSAGE_BYTES / perTrip;
       continue;
     }
@@ -106,7 +96,8 @@ export function predictRoute(route: Route, situation: Situation): RoutePredictio
       if (!situation.canFetch) rejected = `${missing} bytes of weights are not here and cannot be fetched`;
     }
   }
-  const ttftMs = waitMs + timeOf(first);
+  // Less than the sum of what is used: pieces of a long text are on their way while others are made.
+  const ttftMs = waitMs + latencyMs + overlapMs(stages, most, piecesOf(paces, route.legs, stages, most));
   const msPerToken = timeOf(each);
   const later = Math.max(0, newTokens - 1);
   const totalMs = ttftMs + later * msPerToken;

@@ -1,8 +1,9 @@
 /** The token loop over a route: in one place, or step by step over a link with tokens proposed ahead. */
 import type { Sampling } from '../../core/sampling.ts';
 import { throwIfAborted } from '../../errors.ts';
+import { laneAt, type RouteRun } from './lane-set.ts';
 import type { Route } from './route.ts';
-import { fillRoute, laneAt, type RouteRun, runRows, startsOf } from './run-route.ts';
+import { fillRoute, startsOf } from './run-route.ts';
 
 /** Proposes what may come next; see `draft.ts`. */
 export interface Proposals {
@@ -91,15 +92,14 @@ async function stepByStep(request: DecodeRequest, run: RouteRun): Promise<Decode
     if (halt.aborted) return { reason: 'halted' };
     throwIfAborted(run.signal);
     const starts = startsOf(route.legs, run.lanes, tokens.length - 1);
-    const from = starts.at(-1) ?? 0;
-    await fillRoute(route, run, tokens, from);
     const drafts = proposals.propose(tokens, request.until - tokens.length - 1);
     const began = run.now();
-    const { tokens: picked } = await runRows(route.legs, run, [...tokens.slice(from), ...drafts], from, {
+    const { tokens: picked } = await fillRoute(route, run, [...tokens, ...drafts], starts, {
       kind: 'pick',
       pick: { sampling, answer: tokens.slice(answerFrom), drafts },
     });
-    const isStep = from === tokens.length - 1;
+    // Where a leg had more to fill, the time is not a trip's.
+    const isStep = starts.every((start) => start === tokens.length - 1);
     if (isStep) {
       proposals.learn({ drafted: drafts.length, accepted: picked.length - 1, ms: run.now() - began });
     }

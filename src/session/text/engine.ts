@@ -1,20 +1,15 @@
 import { IsthmusError, isIsthmusError, throwIfAborted } from '../../errors.ts';
 import { Answer } from './answer.ts';
-import {
-  betterRoute,
-  chooseRoute,
-  firstRoute,
-  forbids,
-  type Situation,
-  stateRowBytes,
-} from './choose-route.ts';
+import { betterRoute, chooseRoute, firstRoute, forbids, type Situation } from './choose-route.ts';
+import { stateRowBytes } from './crossing-bytes.ts';
 import { type DecodeEnd, decodeRoute } from './decode-route.ts';
 import type { TextOutcome, TextPlaces, TextRequest } from './engine-types.ts';
 import { HeldLane } from './held-lane.ts';
 import type { MoveCosts } from './move.ts';
 import { type Move, Mover, type Target } from './mover.ts';
 import { Pace } from './pace.ts';
-import { leavesOf, type PlaceName, type Route, routeOf, usesPlace } from './route.ts';
+import { type Leg, leavesOf, type PlaceName, type Route, routeOf, usesPlace } from './route.ts';
+import { piecesOf, stagesOf } from './route-stages.ts';
 import type { TextPlan } from './types.ts';
 
 /** Failures that another lane, or another place, may not have. */
@@ -241,6 +236,7 @@ export class TextEngine {
         {
           lanes: this.#lanes,
           now: request.now,
+          pieces: (legs, rows) => this.#pieces(legs, rows),
           ...(request.signal === undefined ? {} : { signal: request.signal }),
           onLeg: ({ place, span }, rows, ms) => {
             const isTold = place === 'endpoint' && this.#places.onEndpointTimes !== undefined;
@@ -301,6 +297,12 @@ export class TextEngine {
     }
   }
 
+  #pieces(legs: readonly Leg[], rows: number): number {
+    const measured = { manifest: this.#places.manifest, paces: this.paces, link: this.#places.link() };
+    const stages = legs.flatMap((leg) => stagesOf(measured, leg, rows));
+    return piecesOf(this.paces, legs, stages, rows);
+  }
+
   #costs(): MoveCosts {
     const { manifest } = this.#places;
     return {
@@ -341,7 +343,7 @@ export class TextEngine {
 
   /** Whose lane threw it; what no lane threw came of getting a place ready. */
   #placeOf(error: IsthmusError, route: Route): PlaceName {
-    const place = (['endpoint', 'device'] as const).find((one) => this.#lanes[one]?.failure === error);
+    const place = (['endpoint', 'device'] as const).find((one) => this.#lanes[one]?.hasThrown(error));
     if (place !== undefined) return place;
     const isDevice = error.code === 'weights-missing' || error.code === 'worker-lost';
     return isDevice || !usesPlace(route, 'endpoint') ? 'device' : 'endpoint';

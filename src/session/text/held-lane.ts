@@ -7,15 +7,22 @@ type Options = { readonly signal?: AbortSignal };
 
 export class HeldLane {
   readonly lane: Lane;
-  /** What the last call that failed threw: tells whose failure it was. */
-  failure: unknown;
+  readonly #thrown = new WeakSet<WeakKey>();
+  /** Of what has answered, the calls under way not counted. */
   readonly #filled: number[];
+  /** Up to where calls under way count, each as it is. */
+  readonly #underWay = new Set<{ limit: number }>();
   /** What was left running, and up to where it counts. */
   #left: { ended: Promise<void>; limit: number } | undefined;
 
   constructor(lane: Lane, blocks: number) {
     this.lane = lane;
     this.#filled = Array.from({ length: blocks }, () => 0);
+  }
+
+  /** Whether a call of this lane failed with it: tells whose failure it was. */
+  hasThrown(error: unknown): boolean {
+    return isObject(error) && this.#thrown.has(error);
   }
 
   /** Positions that every block of the span holds of the present text. */
@@ -36,19 +43,17 @@ export class HeldLane {
 
   /** The text is another from `position` on: what is held beyond it counts no more. */
   rewind(position: number): void {
+    for (const call of this.#underWay) call.limit = Math.min(call.limit, position);
     if (this.#left !== undefined) this.#left.limit = Math.min(this.#left.limit, position);
     for (const [block, held] of this.#filled.entries()) this.#filled[block] = Math.min(held, position);
   }
 
+  /** May be called before an earlier call of the same span has answered, whose rows these stand on. */
   async forward(request: ForwardRequest, options: Options = {}): Promise<ForwardResult> {
     await this.#left?.ended;
     const { span, position, input } = request;
     const rows = input.kind === 'tokens' ? input.tokens.length : input.rows;
-    // Until it is done, and for good when it fails, what lies beyond is in doubt.
-    this.#set(span, position);
-    const result = await this.#watched(this.lane.forward(request, options));
-    this.#set(span, position + rows);
-    return result;
+    return this.#rows(span, position, rows, () => this.lane.forward(request, options));
   }
 
   async loop(
@@ -73,25 +78,54 @@ export class HeldLane {
 
   async writeState(span: Span, from: number, rows: number, tensors: TensorMap): Promise<void> {
     await this.#left?.ended;
-    this.#set(span, from);
-    await this.#watched(this.lane.writeState(span, from, tensors));
-    this.#set(span, from + rows);
+    await this.#rows(span, from, rows, () => this.lane.writeState(span, from, tensors));
   }
 
   close(): Promise<void> {
     return this.lane.close();
   }
 
+  /** Until it is done, and for good when it fails, what lies beyond `position` is in doubt. */
+  async #rows<T>(span: Span, position: number, rows: number, work: () => Promise<T>): Promise<T> {
+    const call = { limit: position + rows };
+    this.#underWay.add(call);
+    this.#cut(span, position);
+    try {
+      const result = await this.#watched(work());
+      // Rows whose beginning was lost meanwhile stand on nothing.
+      if (call.limit >= position) this.#raise(span, position, call.limit);
+      return result;
+    } finally {
+      this.#underWay.delete(call);
+    }
+  }
+
   async #watched<T>(work: Promise<T>): Promise<T> {
     try {
       return await work;
     } catch (error) {
-      this.failure = error;
+      if (isObject(error)) this.#thrown.add(error);
       throw error;
+    }
+  }
+
+  #cut({ from, to }: Span, position: number): void {
+    for (let block = from; block < to; block += 1) {
+      this.#filled[block] = Math.min(this.#filled[block] ?? 0, position);
+    }
+  }
+
+  #raise({ from, to }: Span, held: number, position: number): void {
+    for (let block = from; block < to; block += 1) {
+      if ((this.#filled[block] ?? 0) >= held) this.#filled[block] = position;
     }
   }
 
   #set({ from, to }: Span, position: number): void {
     this.#filled.fill(position, from, to);
   }
+}
+
+function isObject(error: unknown): error is WeakKey {
+  return typeof error === 'object' && error !== null;
 }

@@ -7,8 +7,8 @@
 import type { Span } from '../../core/span.ts';
 import { throwIfAborted } from '../../errors.ts';
 import type { HeldLane } from './held-lane.ts';
+import { type LaneSet, laneAt } from './lane-set.ts';
 import { type Leg, livePart, type PlaceName, type Route, without } from './route.ts';
-import { type LaneSet, laneAt } from './run-route.ts';
 
 /** Rows per call beside a running text: a step that must wait for such a call waits no longer. */
 const CATCH_UP_ROWS = 32;

@@ -1,9 +1,9 @@
 /** Watches, beside a running text, for a better plan or one that was asked for, and prepares the move. */
 import { IsthmusError, isIsthmusError } from '../../errors.ts';
 import type { HeldLane } from './held-lane.ts';
+import type { LaneSet } from './lane-set.ts';
 import { type MoveCosts, type PreparedMove, prepareMove } from './move.ts';
 import type { Leg, PlaceName, Route } from './route.ts';
-import type { LaneSet } from './run-route.ts';
 import type { TextPlan } from './types.ts';
 
 export interface Target {

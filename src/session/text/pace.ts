@@ -15,7 +15,8 @@ const PRIOR_MS_PER_BYTE = 50 / 100e6;
 const PRIOR_PREFILL_GAIN = 3;
 
 export class Pace {
-  readonly #share: readonly number[];
+  /** Of the blocks before each, and of all at the end. */
+  readonly #shareBefore: readonly number[];
   /** Ms of one row through the whole model. */
   #stepMs: number;
   #rowMs: number;
@@ -26,7 +27,11 @@ export class Pace {
   constructor(manifest: Manifest, factor = 1) {
     const bytes = manifest.blocks.map((block) => Math.max(1, block.weightBytes));
     const all = bytes.reduce((sum, one) => sum + one, 0);
-    this.#share = bytes.map((one) => one / all);
+    let before = 0;
+    this.#shareBefore = [0, ...bytes].map((one) => {
+      before += one;
+      return before / all;
+    });
     this.#stepMs = all * PRIOR_MS_PER_BYTE * factor;
     this.#rowMs = this.#stepMs / PRIOR_PREFILL_GAIN;
   }
@@ -48,6 +53,11 @@ export class Pace {
     return whole * this.#shareOf(span);
   }
 
+  /** Ms of a call through a span beside its rows: what they share, the reading of the weights. */
+  callMs(span: Span): number {
+    return Math.max(0, this.#stepMs - this.#rowMs) * this.#shareOf(span);
+  }
+
   learn(span: Span, rows: number, ms: number): void {
     const share = this.#shareOf(span);
     if (share <= 0 || rows < 1 || !Number.isFinite(ms) || ms < 0) return;
@@ -65,7 +75,7 @@ export class Pace {
   }
 
   #shareOf({ from, to }: Span): number {
-    return this.#share.slice(from, to).reduce((sum, one) => sum + one, 0);
+    return (this.#shareBefore[to] ?? 1) - (this.#shareBefore[from] ?? 0);
   }
 }
 

@@ -35,6 +35,8 @@ export interface Sent<T> {
 
 interface Pending {
   readonly bytes: number;
+  /** Somebody waits for its answer, and for no earlier one: a round trip. */
+  readonly isTrip: boolean;
   /** Resolves when the call is answered, well or not. */
   readonly over: Promise<unknown>;
 }
@@ -64,7 +66,7 @@ export class RemoteCalls {
   readonly #uncertain = new Set<Promise<unknown>>();
   #last: Promise<unknown> = Promise.resolve();
   #next = 0;
-  #answered = 0;
+  #trips = 0;
   #failure: IsthmusError | undefined;
 
   /** @param onEnd called once, when the lane has ended for whatever reason */
@@ -77,9 +79,9 @@ export class RemoteCalls {
     return this.#failure !== undefined;
   }
 
-  /** Calls that were answered. */
-  get answered(): number {
-    return this.#answered;
+  /** Round trips of answered calls that were waited for; of calls on their way together it is one. */
+  get trips(): number {
+    return this.#trips;
   }
 
   /**
@@ -113,6 +115,7 @@ export class RemoteCalls {
   /**
    * Queues a frame and awaits its answer behind all others. Throws what cannot be encoded; that leaves the
    * lane as it was.
+   * @param options.bringsNothing its answer is not waited for: rows that only fill the state
    * @param options.isUncertain later calls wait for the answer before they are checked
    */
   call<T>(
@@ -120,6 +123,7 @@ export class RemoteCalls {
     receive: (next: NextMessage, number: number) => Promise<T>,
     options: {
       readonly bytes?: number;
+      readonly bringsNothing?: boolean;
       readonly isUncertain?: boolean;
       readonly encode?: EncodeOptions;
     } = {},
@@ -128,10 +132,12 @@ export class RemoteCalls {
     this.#next += 1;
     // Each kind of call has its own fields, and gets the two that all have.
     this.#request.send({ ...unsent, id: this.#request.id, call: number } as LaneCall, options.encode);
-    const answer = this.#last.then(() => this.#receive(receive, number));
+    const isShared = [...this.#pending].some((earlier) => earlier.isTrip);
+    const isTrip = !(options.bringsNothing ?? false) && !isShared;
+    const answer = this.#last.then(() => this.#receive(receive, number, isTrip));
     const over = answer.catch(() => undefined);
     this.#last = over;
-    const pending: Pending = { bytes: options.bytes ?? 0, over };
+    const pending: Pending = { bytes: options.bytes ?? 0, isTrip, over };
     this.#pending.add(pending);
     if (options.isUncertain ?? false) this.#uncertain.add(over);
     over.finally(() => {
@@ -164,11 +170,15 @@ export class RemoteCalls {
     this.#onEnd();
   }
 
-  async #receive<T>(receive: (next: NextMessage, number: number) => Promise<T>, number: number): Promise<T> {
+  async #receive<T>(
+    receive: (next: NextMessage, number: number) => Promise<T>,
+    number: number,
+    isTrip: boolean,
+  ): Promise<T> {
     if (this.#failure !== undefined) throw this.#failure;
     try {
       const result = await receive(() => this.#request.next(), number);
-      this.#answered += 1;
+      if (isTrip) this.#trips += 1;
       return result;
     } catch (error) {
       this.#end(toIsthmusError(error));

@@ -50,7 +50,7 @@ export interface RemoteLaneOptions {
   readonly signal?: AbortSignal;
 }
 
-/** All that passed for this lane; one round trip per answered call, a loop being one. */
+/** All that passed for this lane; a loop is one round trip, and rows that only fill the state are none. */
 export interface LaneTraffic {
   readonly bytesUp: number;
   readonly bytesDown: number;
@@ -135,7 +135,7 @@ class WireLane implements RemoteLane {
 
   traffic(): LaneTraffic {
     const { bytesUp, bytesDown } = this.#request.traffic();
-    return { bytesUp, bytesDown, roundTrips: this.#calls.answered };
+    return { bytesUp, bytesDown, roundTrips: this.#calls.trips };
   }
 
   async readState(span: Span, from: number, to: number): Promise<TensorMap> {
@@ -187,7 +187,12 @@ class WireLane implements RemoteLane {
       const receive = oneAnswer(part.to - part.from, this.#timed('forward', span));
       const isUncertain = isLast && drafts.length > 0;
       const encode = { codec: this.#options.codec, lossy: lossyOf(near) };
-      const { answer } = this.#calls.call(message, receive, { bytes, isUncertain, encode });
+      const { answer } = this.#calls.call(message, receive, {
+        bytes,
+        isUncertain,
+        bringsNothing: message.want === 'nothing',
+        encode,
+      });
       // Of the rows of proposals at least none is confirmed.
       this.#filled.set(span, position + part.to - (isLast ? drafts.length : 0));
       answers.push(answer);

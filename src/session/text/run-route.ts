@@ -1,29 +1,13 @@
 /**
- * Rows through the legs of a route. Each leg may lag behind by another number of positions (after a move,
- * after a rewind); rows are run only through the legs that lack them.
+ * Rows through the legs of a route, in pieces that overlap. Each leg may lag behind by another number of positions
+ * (after a move, after a rewind); rows are run only through the legs that lack them.
  */
-import { IsthmusError } from '../../errors.ts';
-import type { ForwardResult, LaneInput, Want } from '../../runtime/lane.ts';
-import type { HeldLane } from './held-lane.ts';
-import type { Leg, PlaceName, Route } from './route.ts';
-
-export type LaneSet = { readonly [place in PlaceName]?: HeldLane };
-
-/** Told of every call: what the planner learns from, and what the usage counts. */
-export type OnLeg = (leg: Leg, rows: number, ms: number) => void;
-
-export interface RouteRun {
-  readonly lanes: LaneSet;
-  readonly signal?: AbortSignal;
-  readonly now: () => number;
-  readonly onLeg?: OnLeg;
-}
-
-export function laneAt(lanes: LaneSet, place: PlaceName): HeldLane {
-  const lane = lanes[place];
-  if (lane === undefined) throw new IsthmusError('internal', `no lane is open on the ${place}`);
-  return lane;
-}
+import type { ForwardResult, Want } from '../../runtime/lane.ts';
+import { type LaneSet, laneAt, type RouteRun } from './lane-set.ts';
+import { DEFAULT_PIECE_ROWS } from './overlap.ts';
+import { type Piece, passPieces } from './pipeline.ts';
+import { cutRange } from './remote-pieces.ts';
+import type { Leg, Route } from './route.ts';
 
 /**
  * Position from which each leg must run so that all of them reach `upTo`: its own, or that of a later
@@ -39,42 +23,46 @@ export function startsOf(legs: readonly Leg[], lanes: LaneSet, upTo: number): re
   return starts;
 }
 
-/** Brings the legs up to `upTo`, each as far as it lags; afterwards every leg holds at least `upTo`. */
-export async function fillRoute(
+/**
+ * Fills every leg with what it lacks of `tokens`, each as far as it lags, and with their last row at least; what
+ * the last leg yields of the rows that it ran in one piece with that one.
+ * @param starts of the legs, by `startsOf`
+ */
+export function fillRoute(
   route: Route,
   run: RouteRun,
   tokens: readonly number[],
-  upTo: number,
-): Promise<void> {
-  const starts = startsOf(route.legs, run.lanes, upTo);
-  for (const [index, from] of starts.entries()) {
-    const to = starts[index + 1] ?? upTo;
-    if (from < to) {
-      await runRows(route.legs.slice(0, index + 1), run, tokens.slice(from, to), from, { kind: 'nothing' });
-    }
-  }
-}
-
-/** Rows through all of `legs`; what the last one yields. */
-export async function runRows(
-  legs: readonly Leg[],
-  run: RouteRun,
-  tokens: readonly number[],
-  position: number,
+  starts: readonly number[],
   want: Want,
 ): Promise<ForwardResult> {
-  let input: LaneInput = { kind: 'tokens', tokens };
-  let result: ForwardResult | undefined;
-  for (const [index, one] of legs.entries()) {
-    const isLast = index === legs.length - 1;
-    const began = run.now();
-    result = await laneAt(run.lanes, one.place).forward(
-      { span: one.span, position, input, want: isLast ? want : { kind: 'crossing' } },
-      run.signal === undefined ? {} : { signal: run.signal },
-    );
-    run.onLeg?.(one, tokens.length, run.now() - began);
-    input = { kind: 'tensors', tensors: result.tensors, rows: tokens.length };
-  }
-  if (result === undefined) throw new IsthmusError('internal', 'a route without legs');
-  return result;
+  const { legs } = route;
+  const pieces = starts.flatMap((from, index): readonly Piece[] => {
+    const isAll = index === legs.length - 1;
+    const to = starts[index + 1] ?? tokens.length;
+    const wanted: Want = isAll ? want : { kind: 'nothing' };
+    return piecesBetween(from, to, legs.slice(0, index + 1), run, wanted);
+  });
+  return passPieces(legs, pieces, run, tokens);
+}
+
+/** As equal as they can be; the last one has all rows that are picked from. */
+function piecesBetween(
+  from: number,
+  to: number,
+  legs: readonly Leg[],
+  { pieces }: RouteRun,
+  want: Want,
+): readonly Piece[] {
+  const rows = to - from;
+  const tail = want.kind === 'pick' ? want.pick.drafts.length + 1 : 0;
+  // One leg has nothing to overlap with.
+  const count =
+    legs.length === 1 ? 1 : (pieces?.(legs, rows) ?? Math.max(1, Math.ceil(rows / DEFAULT_PIECE_ROWS)));
+  const parts = cutRange(rows, Math.ceil(rows / count), tail);
+  return parts.map((part) => ({
+    from: from + part.from,
+    to: from + part.to,
+    legs: legs.length,
+    want: part.to === rows ? want : { kind: 'nothing' },
+  }));
 }

@@ -57,6 +57,7 @@ export interface TextUsage {
   /** Of the prompt, those whose state was kept from an earlier turn. */
   readonly reusedTokens: number;
   readonly newTokens: number;
+  /** That were waited for: pieces of a prompt that are on their way together are one. */
   readonly roundTrips: number;
   readonly bytesUp: number;
   readonly bytesDown: number;

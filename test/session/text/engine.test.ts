@@ -143,6 +143,64 @@ describe('a text on two places', () => {
     );
   });
 
+  it('is the same behind a long prompt in pieces, wherever it fails, is aborted and goes on', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        plan,
+        plan,
+        fc.array(fc.integer({ min: 0, max: 6 }), { minLength: 65, maxLength: 500 }),
+        fc.record({
+          place: fc.constantFrom('device' as const, 'endpoint' as const),
+          call: fc.integer({ min: 1, max: 24 }),
+          code: fc.constantFrom('unknown-session' as const, 'worker-lost' as const, 'aborted' as const),
+        }),
+        async (chosen, next, tokens, failing) => {
+          const places = new FakePlaces(BLOCKS);
+          const engine = new TextEngine(places);
+          const abort = new AbortController();
+          let calls = 0;
+          places.onCall = (place) => {
+            if (place !== failing.place) return;
+            calls += 1;
+            if (calls !== failing.call) return;
+            if (failing.code === 'aborted') abort.abort();
+            else throw new IsthmusError(failing.code, 'gone');
+          };
+          const long = { tokens, maxTokens: 6, proposals: lookUp };
+          const first = engine.run(request({ ...long, plan: chosen, signal: abort.signal }));
+          const made = await first.catch((error: unknown) => error);
+          if (made instanceof Error) expect(made).toMatchObject({ code: 'aborted' });
+          else expect(made).toMatchObject({ tokens: reference(tokens, 6) });
+          // The lanes hold what they hold, and another text of the same beginning goes on from there.
+          const more = [...tokens.slice(0, -5), 2, 2];
+          const { tokens: after } = await engine.run(request({ ...long, tokens: more, plan: next }));
+          expect(after).toEqual(reference(more, 6));
+          await engine.close();
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  it('is the same when it is moved while its prompt is still on the way', async () => {
+    await fc.assert(
+      fc.asyncProperty(plan, plan, fc.integer({ min: 1, max: 12 }), async (first, to, call) => {
+        const places = new FakePlaces(BLOCKS);
+        const engine = new TextEngine(places);
+        const tokens = Array.from({ length: 400 }, (_, at) => (at * at) % 7);
+        let calls = 0;
+        places.onCall = () => {
+          calls += 1;
+          if (calls === call) ask(engine, to);
+        };
+        const { tokens: made } = await engine.run(request({ tokens, plan: first, maxTokens: 30 }));
+        expect(made).toEqual(reference(tokens, 30));
+        await engine.close();
+      }),
+      { numRuns: 100 },
+    );
+  });
+
   it('falls back only to the device when a plan was asked for, and not at all when that is not wanted', async () => {
     const places = new FakePlaces(BLOCKS);
     places.onCall = (place) => {

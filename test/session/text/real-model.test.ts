@@ -26,6 +26,8 @@ const SAMPLED: Sampling = {
 
 /** Two native runners, one for each side, with one session per block as the device has. */
 class NodePlaces extends FakePlaces {
+  /** Of each forward. */
+  readonly rows: number[] = [];
   readonly devices: { readonly device: NodeDevice; readonly endpoint: NodeDevice };
 
   constructor(pkg: OpenedPackage) {
@@ -45,7 +47,13 @@ class NodePlaces extends FakePlaces {
   }
 
   override async openLane(place: 'device' | 'endpoint'): Promise<Lane> {
-    return this.devices[place].openLane();
+    const lane = await this.devices[place].openLane();
+    const forward = lane.forward.bind(lane);
+    lane.forward = (asked, options) => {
+      this.rows.push(asked.input.kind === 'tokens' ? asked.input.tokens.length : asked.input.rows);
+      return forward(asked, options);
+    };
+    return lane;
   }
 
   async close(): Promise<void> {
@@ -116,6 +124,25 @@ describe.each(['llama', 'qwen2'] as const)('a text of a real %s model', (family)
           const { tokens } = await new TextEngine(places).run(request({ sampling, plan: { cut, until } }));
           expect(tokens, `${cut}-${until}`).toEqual(expected);
         }
+      }
+    }
+  });
+
+  it('is the same to the bit behind a long prompt, whose pieces overlap where it is cut', async () => {
+    const tokens = Array.from({ length: 240 }, (_, at) => 3 + ((at * at + 7 * at) % 150));
+    const expected = new Map<Sampling, readonly number[]>();
+    for (const sampling of [GREEDY, SAMPLED]) {
+      const whole = request({ tokens, sampling, maxTokens: 8 });
+      expected.set(sampling, (await new TextEngine(places).run(whole)).tokens);
+    }
+    for (const [sampling, same] of expected) {
+      for (const plan of [{ cut: 1 }, { cut: 2 }, { cut: 0, until: 2 }, { cut: 1, until: 3 }]) {
+        places.rows.length = 0;
+        const engine = new TextEngine(places);
+        const cut = request({ tokens, sampling, plan, maxTokens: 8 });
+        expect((await engine.run(cut)).tokens, JSON.stringify(plan)).toEqual(same);
+        expect(Math.max(...places.rows)).toBeLessThanOrEqual(64);
+        await engine.close();
       }
     }
   });

@@ -5,7 +5,7 @@ import type { OpenedPackage } from '../../../src/package/node/open-package.ts';
 import type { RunTextOptions, TextPlan } from '../../../src/session/text/types.ts';
 import { DeviceFiles, NodeDevice } from '../../fixtures/node-device.ts';
 import { tinyText } from '../../fixtures/tiny-text.ts';
-import { open, startEndpoint } from '../with-session.ts';
+import { open, paced, startEndpoint } from '../with-session.ts';
 
 const PROMPT = [5, 9, 31, 5, 9, 77, 12, 140, 5, 9];
 
@@ -113,6 +113,48 @@ describe('text in a session', () => {
     await fresh.close();
     expect(usage.plans.map(({ plan }) => plan)).toEqual(plans);
     await session.close();
+  });
+
+  describe('behind a long prompt', () => {
+    const tokens = Array.from({ length: 230 }, (_, at) => 3 + ((at * at + 7 * at) % 150));
+    const long = (more: Partial<RunTextOptions> = {}): RunTextOptions =>
+      ask({ tokens, maxTokens: 6, draft: 0, ...more });
+
+    it('waits for one round trip, and for one a token behind it', async () => {
+      const endpoint = await startEndpoint(pkg);
+      const { session } = await open(pkg, { port: endpoint.port });
+      expect((await session.runText(long({ plan: { cut: 2 } }))).usage.roundTrips).toBe(6);
+      await session.close();
+    });
+
+    it('goes on when the link breaks or the answer is given up among the pieces', async () => {
+      let onStep: () => void = () => undefined;
+      let steps = 0;
+      const endpoint = await startEndpoint(pkg, {
+        createRunner: paced(async () => {
+          steps += 1;
+          if (steps === 2) onStep();
+        }),
+      });
+      const { session, wire } = await open(pkg, { port: endpoint.port });
+      const { tokens: same } = await session.runText(long({ plan: 'local' }));
+      for (const plan of [{ cut: 2 }, { cut: 1, until: 3 }]) {
+        steps = 0;
+        const abort = new AbortController();
+        onStep = () => abort.abort();
+        const fresh = [plan.cut, ...tokens.slice(1)];
+        await expect(
+          session.runText(long({ plan, tokens: fresh, signal: abort.signal })),
+        ).rejects.toMatchObject({ code: 'aborted' });
+        expect((await session.runText(long({ plan }))).tokens).toEqual(same);
+        steps = 0;
+        onStep = () => wire.cut();
+        const { usage } = await session.runText(long({ plan, tokens: fresh }));
+        expect(usage.plans.map((period) => period.plan)).toContain('local');
+        expect((await session.runText(long({ plan }))).tokens).toEqual(same);
+      }
+      await session.close();
+    });
   });
 
   it('says what is wrong', async () => {
