@@ -4,6 +4,7 @@ import { IsthmusError } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
 import { openPackage } from '../package/node/open-package.ts';
 import type { Workload } from '../planner/types.ts';
+import { textStage } from '../session/text/route.ts';
 import { type Episode, playWorld } from '../simulation/run.ts';
 import { type Summary, summarise } from '../simulation/summary.ts';
 import { makeWorld } from '../simulation/world.ts';
@@ -13,6 +14,7 @@ import { table } from './inspect-table.ts';
 import { simulateDecisions } from './simulate-decisions.ts';
 import { DEFAULT_DEVICES, simulateFleet } from './simulate-fleet.ts';
 import { DEFAULT_ENDPOINT_MS, simulateMap } from './simulate-map.ts';
+import { DEFAULT_TEXT_WORLDS, simulateText } from './simulate-text.ts';
 
 const DEFAULT_WORLDS = 1000;
 const DEFAULT_REQUESTS = 40;
@@ -42,7 +44,8 @@ const HELP = `Plays requests through made-up worlds with the planner's own code,
 
 Usage: isthmus simulate PKG [OPTIONS]
 
-  --worlds N     worlds: a device, an endpoint and a link each, most of them changing half way (default ${DEFAULT_WORLDS})
+  --worlds N     worlds: a device, an endpoint and a link each, most of them changing half way (default ${DEFAULT_WORLDS};
+                 ${DEFAULT_TEXT_WORLDS} for a language model)
   --requests N   requests in each (default ${DEFAULT_REQUESTS})
   --seed N       of the first world (default 1); the same seed gives the same figures
   --fleet        instead: the first request of each of many new devices, with and without what those before it
@@ -59,6 +62,11 @@ Usage: isthmus simulate PKG [OPTIONS]
 Regret is the share by which a request took longer than the best plan would have, noise left out. "static best"
 knows in hindsight which one plan is best for a whole world; nobody can choose it beforehand. "two plans" is the
 share of requests under which a second plan began, "extra" what plans that were stopped worked, against all others.
+
+A language model's requests are turns of conversations: prompts of 32 to 1,000 tokens, 16 to 256 new ones, in half of
+the turns behind the ones before. Their oracle knows the truth and tries each route, each cut with its best draft
+length, and moves while weights come, from what any of the players holds. "first" is the regret of first requests,
+"first visit" that of the first four where no weights are here yet.
 
 Example:
   isthmus simulate ./package --worlds 250
@@ -85,13 +93,19 @@ export const simulateCommand: Command = {
       json: { type: 'boolean' },
     });
     const { manifest } = await openPackage(onePositional(positionals, 'package'));
-    if (manifest.stages[0]?.kind !== 'once') {
-      throw new IsthmusError(
-        'unsupported-model',
-        `'${manifest.name}' begins with its token loop: the simulation plays models with an input stage, such as speech`,
-      );
-    }
     const firstSeed = optionalNumber('seed', values.seed, SEEDS) ?? 1;
+    if (manifest.stages[0]?.kind !== 'once') {
+      textStage(manifest);
+      const others = ['fleet', 'devices', 'map', 'endpoint-ms', 'codec', 'decisions'] as const;
+      const odd = others.find((name) => values[name] !== undefined);
+      if (odd !== undefined)
+        throw new UsageError(`--${odd} is for models with an input stage, such as speech`);
+      const worlds = optionalNumber('worlds', values.worlds, COUNTS) ?? DEFAULT_TEXT_WORLDS;
+      const requests = optionalNumber('requests', values.requests, COUNTS) ?? DEFAULT_REQUESTS;
+      checkAmount(worlds, requests);
+      simulateText({ manifest, worlds, requests, firstSeed }, values.json === true, io);
+      return 0;
+    }
     const work = workOf(manifest);
     const asJson = values.json === true;
     const endpointMs = optionalNumber('endpoint-ms', values['endpoint-ms'], ENDPOINT_MS);
@@ -129,9 +143,7 @@ export const simulateCommand: Command = {
     if (devices !== undefined) throw new UsageError('--devices goes with --fleet');
     const worlds = optionalNumber('worlds', values.worlds, COUNTS) ?? DEFAULT_WORLDS;
     const requests = optionalNumber('requests', values.requests, COUNTS) ?? DEFAULT_REQUESTS;
-    if (worlds * requests > MAX_REQUESTS_IN_ALL) {
-      throw new IsthmusError('bad-option', `worlds times requests may be at most ${MAX_REQUESTS_IN_ALL}`);
-    }
+    checkAmount(worlds, requests);
     const episodes: Episode[] = [];
     for (let index = 0; index < worlds; index += 1) {
       const seed = firstSeed + index;
@@ -148,6 +160,11 @@ export const simulateCommand: Command = {
     return 0;
   },
 };
+
+function checkAmount(worlds: number, requests: number): void {
+  if (worlds * requests <= MAX_REQUESTS_IN_ALL) return;
+  throw new IsthmusError('bad-option', `worlds times requests may be at most ${MAX_REQUESTS_IN_ALL}`);
+}
 
 /** With a codec those that keep more: not everything can be written shorter, and a pure plan gets its best one too. */
 function codecsOf(name = 'fp32'): readonly Codec[] {

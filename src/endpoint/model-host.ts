@@ -1,6 +1,7 @@
 /** One package that is served: its runner, whose turn it is, what is loaded, and a new runner after a crash. */
 import type { Clock } from '../core/clock.ts';
 import { sampleFeeds, unitsFor } from '../core/sample-feeds.ts';
+import { GREEDY } from '../core/sampling.ts';
 import type { PhaseTensors, Segment, Span } from '../core/span.ts';
 import type { TensorMap } from '../core/tensor.ts';
 import { IsthmusError, isIsthmusError } from '../errors.ts';
@@ -9,6 +10,7 @@ import { segmentsOf } from '../package/segments.ts';
 import type { ModelLoad } from '../protocol/endpoint-load.ts';
 import type { EndpointTiming } from '../protocol/messages.ts';
 import type { SpanExecution, StepOutput } from '../runtime/executor.ts';
+import { loopOf } from '../runtime/lane-check.ts';
 import type { PackageSource, SpanRunner } from '../runtime/runner.ts';
 import { createExecutor } from '../runtime/span-executor.ts';
 import { extentsSeen } from './extents-seen.ts';
@@ -120,8 +122,9 @@ export class ModelHost {
   async rehearse(): Promise<void> {
     const span = { from: 0, to: this.manifest.blocks.length };
     const [first] = this.manifest.stages;
-    if (first?.kind !== 'once') return;
     const never = new AbortController().signal;
+    if (first?.kind === 'loop') return this.#rehearseText(never);
+    if (first?.kind !== 'once') return;
     for (let run = 0; run < REHEARSALS; run += 1) {
       const execution = await this.open(span, never);
       try {
@@ -133,6 +136,27 @@ export class ModelHost {
       } finally {
         await execution.close();
       }
+    }
+  }
+
+  /** A prompt and a few steps behind it, in a lane like any client's. */
+  async #rehearseText(never: AbortSignal): Promise<void> {
+    const { stage, contextLength } = loopOf(this.manifest);
+    const rows = Math.min(REHEARSAL_ROWS, contextLength - REHEARSAL_STEPS);
+    if (rows < 1) return;
+    const want = { kind: 'pick', pick: { sampling: GREEDY, answer: [], drafts: [] } } as const;
+    const lane = this.openLane();
+    try {
+      for (let run = 0; run < REHEARSALS; run += 1) {
+        const call = (position: number, count: number) => {
+          const input = { kind: 'tokens', tokens: Array.from({ length: count }, () => 0) } as const;
+          return lane.forward({ span: { from: stage.from, to: stage.to }, position, input, want }, never);
+        };
+        await call(0, rows);
+        for (let step = 0; step < REHEARSAL_STEPS; step += 1) await call(rows + step, 1);
+      }
+    } finally {
+      await lane.close();
     }
   }
 

@@ -11,18 +11,31 @@ import { recheck } from './rehearse.ts';
 import type { Turns } from './turns.ts';
 import { inBackground } from './waiting.ts';
 
+/** How a device is looked at; models are of more than one kind. */
+export interface WatchedDevice {
+  /** Ms since it was seen to run. */
+  sinceSeenMs(): number;
+  /** Resolves false where nothing could be run. */
+  recheck(signal: AbortSignal): Promise<boolean>;
+}
+
 export class IdleWatch {
   readonly #shared: Shared;
   readonly #turns: Turns;
   readonly #stop: AbortSignal;
+  readonly #device: WatchedDevice;
   #busy = 0;
   #quiet = new AbortController();
   #checkedAt: number | undefined;
   #checkMs = 0;
 
   /** `stop` ends it for good. */
-  constructor(shared: Shared, turns: Turns, stop: AbortSignal) {
+  constructor(shared: Shared, turns: Turns, stop: AbortSignal, device?: WatchedDevice) {
     this.#shared = shared;
+    this.#device = device ?? {
+      sinceSeenMs: () => shared.knowledge.sinceDeviceMs,
+      recheck: (signal) => recheck(shared, signal),
+    };
     this.#turns = turns;
     this.#stop = stop;
   }
@@ -55,10 +68,10 @@ export class IdleWatch {
 
   /** Once in each quiet: a page that is left open is not worth a battery. */
   async #watchDevice(over: AbortSignal): Promise<void> {
-    const { knowledge, parts } = this.#shared;
+    const { parts } = this.#shared;
     const sinceCheckMs =
       this.#checkedAt === undefined ? Infinity : Math.max(0, parts.clock.now() - this.#checkedAt);
-    const watch = { sinceSeenMs: knowledge.sinceDeviceMs, sinceCheckMs, checkMs: this.#checkMs };
+    const watch = { sinceSeenMs: this.#device.sinceSeenMs(), sinceCheckMs, checkMs: this.#checkMs };
     const inMs = recheckInMs(watch);
     if (inMs > 0 && !(await this.#wait(inMs, over))) return;
     // One that waits no longer is not given up for a request either: that waits for it, a few ms.
@@ -67,7 +80,7 @@ export class IdleWatch {
       await this.#shared.device.settled(over);
       const now = parts.clock.now();
       // A turn like any request's, so that nothing else runs beside what is timed.
-      const ran = await this.#turns.take(() => recheck(this.#shared, until), until);
+      const ran = await this.#turns.take(() => this.#device.recheck(until), until);
       if (!ran) return;
       this.#checkedAt = now;
       this.#checkMs = Math.max(0, parts.clock.now() - now);

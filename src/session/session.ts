@@ -59,7 +59,12 @@ class LiveSession implements Session {
       isClosed: () => this.#closing !== undefined,
       onEndpoint: (state) => this.#endpointIs(state),
     });
-    this.#idle = new IdleWatch(this.#shared, this.#turns, this.#stop.signal);
+    const text = {
+      sinceSeenMs: () => this.#text?.sinceDeviceMs ?? 0,
+      recheck: async () => this.#text?.recheck() ?? false,
+    };
+    const watched = parts.manifest.text === undefined ? [] : [text];
+    this.#idle = new IdleWatch(this.#shared, this.#turns, this.#stop.signal, ...watched);
     this.#experience = new Experience(this.#shared, this.#stop.signal);
     this.#weights = new Weights(this.#shared, this.#turns, async () => this.#text?.noteChange());
   }

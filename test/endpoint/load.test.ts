@@ -1,5 +1,6 @@
 /** What a client hears of load and pace: with the first word, with every answer, and with a pong. */
 import { describe, expect, it } from 'vitest';
+import { tinyText } from '../fixtures/tiny-text.ts';
 import { importSpeech, onDisk } from './packages.ts';
 import { StreamClient } from './stream-client.ts';
 import { connect, features, start } from './with-endpoint.ts';
@@ -52,6 +53,21 @@ describe('an endpoint', () => {
       const phases = load?.speech?.paces.map(({ segment }) => segment.split(':').at(-1)) ?? [];
       if (phases.length < 2) continue;
       expect(phases.sort()).toEqual(['once', 'step']);
+      break;
+    }
+  });
+
+  it('that rehearsed tells what a language model takes for a step, and for a prompt', async () => {
+    const text = await tinyText();
+    const endpoint = await start({ packages: [text], rehearse: true });
+    for (;;) {
+      const client = new StreamClient(endpoint.url);
+      const { load } = await client.next('hello');
+      await client.close();
+      const sizes = load?.[text.manifest.name]?.paces.map(({ units }) => units) ?? [];
+      if (new Set(sizes).size < 2) continue;
+      expect(sizes).toContain(1);
+      expect(Math.max(...sizes)).toBeGreaterThan(8);
       break;
     }
   });

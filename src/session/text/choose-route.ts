@@ -61,8 +61,9 @@ export function predictRoute(route: Route, situation: Situation): RoutePredictio
   let most = 1;
   let waitMs = 0;
   let latencyMs = 0;
-  for (const leg of route.legs) {
-    const rows = Math.max(1, lacking(leg));
+  const rowsOf = rowsThrough(route, lacking);
+  for (const [index, leg] of route.legs.entries()) {
+    const rows = rowsOf[index] ?? 1;
     const placeMs = leg.place === 'device' ? 'deviceMs' : 'endpointMs';
     most = Math.max(most, rows);
     for (const stage of stagesOf(situation, leg, rows)) {
@@ -113,6 +114,17 @@ export function predictRoute(route: Route, situation: Situation): RoutePredictio
     scorePerToken: scoreOf({ ...each, totalMs: msPerToken }, { ...goal, deadlineMs: Infinity }),
     ...(rejected === undefined ? {} : { rejected }),
   };
+}
+
+/** Rows of each leg before the next token: those that a later leg lacks pass through it too. */
+function rowsThrough({ legs }: Route, lacking: Situation['lacking']): readonly number[] {
+  const rows: number[] = [];
+  let most = 1;
+  for (const leg of [...legs].reverse()) {
+    most = Math.max(most, lacking(leg));
+    rows.unshift(most);
+  }
+  return rows;
 }
 
 type Use = { -readonly [name in keyof Omit<PlanUse, 'totalMs'>]: number };
@@ -269,8 +281,8 @@ export function betterRoute(
   running: Route,
   situation: Situation,
 ): { readonly best: RoutePrediction; readonly reason: string } | undefined {
-  // Beside a running text nothing is waited for: only what is here counts.
-  const { best, reason, isPreferred } = chooseRoute({ ...situation, canFetch: false });
+  // Beside a running text nothing is waited for: only what is here counts, and it is built meanwhile.
+  const { best, reason, isPreferred } = chooseRoute({ ...situation, canFetch: false, buildMs: () => 0 });
   if (best.route.id === running.id) return undefined;
   const stay = predictRoute(running, { ...situation, lacking: () => 1 });
   if (!isPreferred && best.scorePerToken > MOVE_GAIN * stay.scorePerToken) return undefined;

@@ -5,14 +5,20 @@ import type { Manifest } from '../../package/manifest.ts';
 /** Weight of the newest observation once some are there. */
 const LEARNING_RATE = 0.2;
 
-/** Calls of more rows than this are prefill: rows share the reading of the weights. */
-const FEW_ROWS = 8;
+/** Calls of so many rows tell what a row takes; of fewer, as much less. */
+const TELLING_ROWS = 32;
 
 /** Before anything is measured: ms per token per 100 MB of weights, as of a slow laptop core. */
 const PRIOR_MS_PER_BYTE = 50 / 100e6;
 
 /** Rows in one call cost less each than one alone; measured 2 to 6 times on CPUs. */
 const PRIOR_PREFILL_GAIN = 3;
+
+/** A call that was faster than one step alone says no more than that rows cost next to nothing. */
+const MAX_PREFILL_GAIN = 1000;
+
+/** One step that is off by more is a pause, until the next is off the same way. */
+const PAUSE_FACTOR = 1.5;
 
 export class Pace {
   /** Of the blocks before each, and of all at the end. */
@@ -22,10 +28,12 @@ export class Pace {
   #rowMs: number;
   #steps = 0;
   #prefills = 0;
+  /** Which way the latest step was off by more than a pause's factor. */
+  #off = 0;
 
   /** @param factor of the prior: an endpoint is expected to be faster than a phone */
   constructor(manifest: Manifest, factor = 1) {
-    const bytes = manifest.blocks.map((block) => Math.max(1, block.weightBytes));
+    const bytes = readBytes(manifest);
     const all = bytes.reduce((sum, one) => sum + one, 0);
     let before = 0;
     this.#shareBefore = [0, ...bytes].map((one) => {
@@ -41,16 +49,14 @@ export class Pace {
     return this.#steps + this.#prefills > 0;
   }
 
-  /** What was measured holds no more: the next observation replaces it. */
-  doubt(): void {
-    this.#steps = 0;
-    this.#prefills = 0;
+  /** Calls that it has learned from. */
+  get seen(): number {
+    return this.#steps + this.#prefills;
   }
 
-  /** Ms of a call with so many rows through a span. */
+  /** Ms of a call with so many rows through a span: what a step takes, and something for each further row. */
   ms(span: Span, rows: number): number {
-    const whole = rows <= FEW_ROWS ? this.#stepMs + (rows - 1) * this.#rowMs : rows * this.#rowMs;
-    return whole * this.#shareOf(span);
+    return (this.#stepMs + (rows - 1) * this.#rowMs) * this.#shareOf(span);
   }
 
   /** Ms of a call through a span beside its rows: what they share, the reading of the weights. */
@@ -62,16 +68,33 @@ export class Pace {
     const share = this.#shareOf(span);
     if (share <= 0 || rows < 1 || !Number.isFinite(ms) || ms < 0) return;
     const whole = ms / share;
-    if (rows === 1) {
-      this.#stepMs = mixed(this.#stepMs, whole, this.#steps);
-      // Until prefill is measured it is told from the steps.
-      if (this.#prefills === 0) this.#rowMs = this.#stepMs / PRIOR_PREFILL_GAIN;
-      this.#steps += 1;
-    } else if (rows > FEW_ROWS) {
-      this.#rowMs = mixed(this.#rowMs, whole / rows, this.#prefills);
-      if (this.#steps === 0) this.#stepMs = this.#rowMs * PRIOR_PREFILL_GAIN;
-      this.#prefills += 1;
-    }
+    if (rows === 1) this.#learnStep(whole);
+    else this.#learnRows(rows, whole);
+  }
+
+  /** The whole place is taken to have become so many times as slow. */
+  scale(factor: number): void {
+    this.#stepMs *= factor;
+    this.#rowMs *= factor;
+  }
+
+  #learnStep(seen: number): void {
+    const known = this.#stepMs;
+    const way = seen > PAUSE_FACTOR * known ? 1 : seen * PAUSE_FACTOR < known ? -1 : 0;
+    const isPause = this.#steps > 0 && way !== 0 && way !== this.#off;
+    this.#off = way;
+    if (!isPause) this.#stepMs = mixed(known, seen, this.#steps);
+    // Until prefill is measured it is told from the steps.
+    if (this.#prefills === 0) this.#rowMs = this.#stepMs / PRIOR_PREFILL_GAIN;
+    this.#steps += 1;
+  }
+
+  /** What a call takes beside its rows is in a step too, waiting for a turn included. */
+  #learnRows(rows: number, seen: number): void {
+    if (this.#steps === 0) this.#stepMs = seen / (1 + (rows - 1) / PRIOR_PREFILL_GAIN);
+    const row = Math.max(this.#stepMs / MAX_PREFILL_GAIN, (seen - this.#stepMs) / (rows - 1));
+    this.#rowMs = mixed(this.#rowMs, row, this.#prefills, Math.min(1, rows / TELLING_ROWS));
+    this.#prefills += 1;
   }
 
   #shareOf({ from, to }: Span): number {
@@ -79,6 +102,21 @@ export class Pace {
   }
 }
 
-function mixed(known: number, seen: number, times: number): number {
-  return known + (seen - known) * Math.max(LEARNING_RATE, 1 / (1 + times));
+/**
+ * Weights that one row reads in each block. The first block looks its row up in a table that may be an eighth of
+ * the model; where it holds no state it does little else, where it does it is like the blocks behind it.
+ */
+function readBytes({ blocks, stages: [stage] }: Manifest): readonly number[] {
+  const bytes = blocks.map(({ weightBytes }) => Math.max(1, weightBytes));
+  const [first = 1] = bytes;
+  if (stage?.kind !== 'loop' || stage.states.length === 0) return bytes;
+  const holding = new Set(stage.states.map(({ block }) => block));
+  const others = bytes.filter((_, block) => block > 0 && holding.has(block)).sort((a, b) => a - b);
+  const usual = others[Math.floor(others.length / 2)] ?? first;
+  const read = holding.has(0) ? Math.min(first, usual) : Math.max(1, first / Math.max(1, stage.vocabulary));
+  return [read, ...bytes.slice(1)];
+}
+
+function mixed(known: number, seen: number, times: number, telling = 1): number {
+  return known + (seen - known) * Math.max(LEARNING_RATE * telling, 1 / (1 + times));
 }

@@ -1,7 +1,8 @@
 /** What a session has for text: one engine, its places, and what it learns to propose. */
 import type { Shared } from '../parts.ts';
 import type { PlanChoice } from '../types.ts';
-import { CALIBRATION_BLOCKS, calibrateText } from './calibrate-text.ts';
+import { calibrateText } from './calibrate-text.ts';
+import { DeviceBelief, LOOK_BLOCKS } from './device-look.ts';
 import { TextEngine } from './engine.ts';
 import { Proposer } from './proposals.ts';
 import { runText } from './run-text.ts';
@@ -13,13 +14,17 @@ export class TextSide {
   readonly #places: SessionPlaces;
   readonly #engine: TextEngine;
   readonly #proposer: Proposer;
+  readonly #belief: DeviceBelief;
   #isCalibrating = false;
   #calibrations = 0;
+  /** Ms when the device was last seen to run text, by an answer or a look. */
+  #seenAt = -Infinity;
 
   constructor(shared: Shared) {
     this.#shared = shared;
     this.#places = new SessionPlaces(shared);
     this.#engine = new TextEngine(this.#places);
+    this.#belief = new DeviceBelief(this.#engine.paces.device);
     this.#proposer = new Proposer({
       rttMs: () => shared.knowledge.estimateLink().rttMs,
       paces: this.#engine.paces,
@@ -31,7 +36,9 @@ export class TextSide {
     // Texts run one after another, but a calibration may run beside their start.
     if (!this.#isCalibrating) await this.#places.tidy();
     const { parts, options: session, emit } = this.#shared;
-    return runText(
+    const { device } = this.#engine.paces;
+    const before = device.seen;
+    const result = await runText(
       {
         engine: this.#engine,
         proposer: this.#proposer,
@@ -44,6 +51,8 @@ export class TextSide {
       },
       options,
     );
+    if (device.seen > before) this.#seenAt = parts.clock.now();
+    return result;
   }
 
   moveTo(plan: Exclude<TextPlan, 'auto'>): Promise<void> {
@@ -56,35 +65,65 @@ export class TextSide {
     await this.#calibrate();
   }
 
+  /** Ms since the device was seen to run text. */
+  get sinceDeviceMs(): number {
+    return Math.max(0, this.#shared.parts.clock.now() - this.#seenAt);
+  }
+
+  /**
+   * Looks whether the device is as fast as it was, which nothing else tells while texts run elsewhere. Resolves
+   * false where it was never looked at, or its first blocks are gone, and so nothing was run.
+   */
+  async recheck(): Promise<boolean> {
+    const isAuto = (this.#shared.options.plan ?? 'auto') === 'auto';
+    if (!isAuto || this.#calibrations === 0 || this.#isCalibrating || !this.#isHere(LOOK_BLOCKS))
+      return false;
+    await this.#look();
+    return true;
+  }
+
   /**
    * When the first blocks are here, and again when all are: what was measured while weights poured in is
-   * slower than the device is. A text that ran here has measured better.
+   * slower than the device is.
    */
   async #calibrate(): Promise<void> {
     const { device } = this.#engine.paces;
-    const blocks = this.#shared.parts.manifest.blocks.length;
-    const leg = { place: 'device', span: { from: 0, to: Math.min(CALIBRATION_BLOCKS, blocks) } } as const;
-    const all = { place: 'device', span: { from: 0, to: blocks } } as const;
-    const isWhole = this.#places.missingBytes(all) === 0;
-    const wanted = isWhole ? 2 : 1;
+    const wanted = this.#isHere(Infinity) ? 2 : 1;
     const isKnown = device.isMeasured && this.#calibrations === 0;
     if (this.#isCalibrating || isKnown || this.#calibrations >= wanted) return;
-    if (this.#places.missingBytes(leg) > 0) return;
+    if (!this.#isHere(LOOK_BLOCKS)) return;
+    await this.#look();
+    this.#calibrations = wanted;
+    await this.#places.noteChange();
+  }
+
+  async #look(): Promise<void> {
+    const blocks = this.#shared.parts.manifest.blocks.length;
     this.#isCalibrating = true;
     try {
-      await this.#places.ready(leg);
+      const front = { place: 'device', span: { from: 0, to: 1 } } as const;
+      // Built first it is built apart; where others were built with it before, it is not built again for a look.
+      if (this.#calibrations === 0) await this.#places.ready(front);
+      await this.#places.ready({ place: 'device', span: { from: 0, to: Math.min(LOOK_BLOCKS, blocks) } });
+      const isFrontApart = this.#places.buildMs(front) === 0;
       const lane = await this.#places.openLane('device');
       try {
-        device.doubt();
-        await calibrateText(lane, blocks, device, this.#shared.parts.clock);
-        this.#calibrations = wanted;
+        this.#belief.take(
+          await calibrateText(lane, blocks, { clock: this.#shared.parts.clock, isFrontApart }),
+        );
+        this.#seenAt = this.#shared.parts.clock.now();
       } finally {
         await lane.close();
       }
     } finally {
       this.#isCalibrating = false;
     }
-    await this.#places.noteChange();
+  }
+
+  #isHere(count: number): boolean {
+    const { blocks } = this.#shared.parts.manifest;
+    const span = { from: 0, to: Math.min(count, blocks.length) };
+    return this.#places.missingBytes({ place: 'device', span }) === 0;
   }
 
   close(): Promise<void> {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type GoalOptions, goalOf } from '../../../src/planner/objective.ts';
 import {
+  betterRoute,
   chooseRoute,
   firstRoute,
   rankRoutes,
@@ -9,6 +10,7 @@ import {
 import { TextEngine } from '../../../src/session/text/engine.ts';
 import type { TextRequest } from '../../../src/session/text/engine-types.ts';
 import { Pace } from '../../../src/session/text/pace.ts';
+import { routeOf } from '../../../src/session/text/route.ts';
 import type { TextPlan } from '../../../src/session/text/types.ts';
 import { reference } from './fake-lane.ts';
 import { FakePlaces, textManifest } from './fake-places.ts';
@@ -82,6 +84,27 @@ describe('the route of a text', () => {
     const building = (goal: GoalOptions): Situation => ({ ...situation(goal, 10), buildMs: () => 400 });
     expect(firstRoute(building({})).best.route.id).toBe('remote');
     expect(firstRoute(building({ objective: 'frugal' })).best.route.id).toBe('local');
+  });
+
+  it('counts rows twice that the endpoint lacks behind a cut: they pass the device again', () => {
+    const level = situation({});
+    const behind = {
+      ...level,
+      lacking: ({ place }: { readonly place: string }) => (place === 'endpoint' ? 400 : 1),
+    };
+    const wait = (some: Situation) =>
+      rankRoutes(some).find(({ route }) => route.id === 'split@3')?.ttftMs ?? 0;
+    const here = level.paces.device.ms({ from: 0, to: 3 }, 400);
+    const there = level.paces.endpoint.ms({ from: 3, to: 6 }, 400);
+    // Pieces of them overlap: the place that takes longer is waited for whole.
+    expect(here).toBeGreaterThan(there);
+    expect(wait(behind)).toBeGreaterThan(here);
+  });
+
+  it('moves to a faster place that is still to be built, for it is built beside the running text', () => {
+    const building: Situation = { ...situation({}, 2), buildMs: () => 60_000 };
+    expect(chooseRoute(building).best.route.id).toBe('remote');
+    expect(betterRoute(routeOf('remote', BLOCKS), building)?.best.route.id).toBe('local');
   });
 
   it('names the limit that rules out each when none is left', () => {

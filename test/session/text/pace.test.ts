@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { Pace } from '../../../src/session/text/pace.ts';
+import { llmManifest } from '../../fixtures/llm-manifest.ts';
+
+const BLOCKS = 12;
+const ALL = { from: 0, to: BLOCKS };
+
+describe('the pace of a place', () => {
+  it('knows that a table of embeddings is read a row at a time', () => {
+    const pace = new Pace(llmManifest(BLOCKS));
+    // Its first blocks are what a device is measured on: two layers of ten, and a head as large as five.
+    pace.learn({ from: 0, to: 3 }, 1, 2);
+    expect(pace.ms(ALL, 1)).toBeGreaterThan(14);
+    expect(pace.ms(ALL, 1)).toBeLessThan(16);
+    expect(pace.ms({ from: 0, to: 1 }, 1)).toBeLessThan(0.01);
+  });
+
+  it('takes what every call costs for no cost of its rows', () => {
+    const pace = new Pace(llmManifest(BLOCKS));
+    // Each call waits 200 ms for its turn; a step takes 10 and a row behind it 2.
+    for (let turn = 0; turn < 10; turn += 1) {
+      for (let step = 0; step < 20; step += 1) pace.learn(ALL, 1, 210);
+      pace.learn(ALL, 16, 210 + 15 * 2);
+    }
+    expect(pace.ms(ALL, 1000)).toBeGreaterThan(1900);
+    expect(pace.ms(ALL, 1000)).toBeLessThan(2500);
+  });
+
+  it('is not moved by one pause, and follows what lasts', () => {
+    const pace = new Pace(llmManifest(BLOCKS));
+    for (let step = 0; step < 20; step += 1) pace.learn(ALL, 1, 10);
+    pace.learn(ALL, 1, 80);
+    expect(pace.ms(ALL, 1)).toBeCloseTo(10);
+    for (let step = 0; step < 20; step += 1) pace.learn(ALL, 1, 30);
+    expect(pace.ms(ALL, 1)).toBeGreaterThan(28);
+  });
+
+  it('never says less for more rows', () => {
+    const pace = new Pace(llmManifest(BLOCKS));
+    pace.learn(ALL, 64, 5);
+    pace.learn(ALL, 1, 50);
+    for (let rows = 1; rows < 40; rows += 1) {
+      expect(pace.ms(ALL, rows + 1)).toBeGreaterThan(pace.ms(ALL, rows));
+    }
+  });
+});
