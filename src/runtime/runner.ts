@@ -110,6 +110,11 @@ export interface GenerateOptions {
 
 /** A runner on the user's device, together with the package that it reads from. */
 export interface DeviceRunner extends SpanRunner {
+  /**
+   * Starts the runtime, which may have to be fetched first; does nothing when that is done. Whatever runs something
+   * starts it too. Throws `no-provider`, from then on for good: only another runner can start after that.
+   */
+  start(): Promise<void>;
   /** Fetches files of the package into the persistent cache; progress counts the missing bytes. */
   fetchFiles(paths: readonly string[], options?: LoadOptions): Promise<void>;
   /** Bytes of these files that are not on this device. */

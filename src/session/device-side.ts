@@ -1,6 +1,6 @@
 /** The device's half of a session: its runner, the spans that are loaded and the weights that are here. */
 import type { Clock } from '../core/clock.ts';
-import { IsthmusError, isIsthmusError } from '../errors.ts';
+import { IsthmusError, isIsthmusError, toIsthmusError } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
 import { graphFile, phasesOf, segmentsOf, stageAt } from '../package/segments.ts';
 import type { SpanExecutor } from '../runtime/executor.ts';
@@ -12,8 +12,15 @@ import { orAborted } from './waiting.ts';
 /** Spans kept loaded: the one in use and the one before it, so that going back costs nothing. */
 const MAX_LOADED_SPANS = 2;
 
+interface Start {
+  readonly done: Promise<void>;
+  state: 'starting' | 'started' | IsthmusError;
+}
+
 export class DeviceSide {
   readonly manifest: Manifest;
+  /** An earlier visit ran here: the browser has the runtime in its cache. */
+  isReturning = false;
   readonly #clock: Clock;
   #runner: DeviceRunner;
   /** By cut, least recently used first. */
@@ -23,6 +30,8 @@ export class DeviceSide {
   readonly #here = new Set<string>();
   readonly #start: (provider: ExecutionProvider) => Promise<DeviceRunner>;
   #buildMs: number | undefined;
+  /** Of runners whose runtime was asked to start: what became of it. */
+  readonly #starts = new WeakMap<DeviceRunner, Start>();
   #restarting: Promise<void> | undefined;
   /** Work that was stopped and is not over yet: a run of the runtime ends, it is not broken off. */
   #leftover: Promise<unknown> = Promise.resolve();
@@ -78,6 +87,41 @@ export class DeviceSide {
     this.#buildMs = undefined;
     // One that died may fail at this too, and holds nothing any more.
     await before.close().catch(() => undefined);
+  }
+
+  /** Whether the runtime runs; `failed` where it could not be started, for want of a network or for good. */
+  get runtime(): 'idle' | 'starting' | 'started' | 'failed' {
+    const state = this.#starts.get(this.#runner)?.state ?? 'idle';
+    return typeof state === 'string' ? state : 'failed';
+  }
+
+  /**
+   * Starts the runtime, or joins the attempt under way; the signal ends the wait alone. One that could not be started
+   * is tried anew on another runner: in its worker it has failed for good. Throws `no-provider`, `worker-lost`,
+   * `aborted`.
+   */
+  async start(signal?: AbortSignal): Promise<void> {
+    if (this.runtime === 'failed') await orAborted(this.restart(this.#runner), signal);
+    await orAborted(
+      this.use((runner) => this.#startOf(runner)),
+      signal,
+    );
+  }
+
+  #startOf(runner: DeviceRunner): Promise<void> {
+    const known = this.#starts.get(runner);
+    if (known !== undefined) return known.done;
+    const start: Start = { done: runner.start(), state: 'starting' };
+    this.#starts.set(runner, start);
+    start.done.then(
+      () => {
+        start.state = 'started';
+      },
+      (error: unknown) => {
+        start.state = toIsthmusError(error);
+      },
+    );
+    return start.done;
   }
 
   /** Starts another runner in the place of one that died, unless that has been done already. */
@@ -156,6 +200,7 @@ export class DeviceSide {
       this.#loaded.set(cut, known);
       return known;
     }
+    await this.start(options.signal);
     const runner = this.#runner;
     const executor = createExecutor(this.manifest, { from: 0, to: cut }, runner);
     const started = this.#clock.now();

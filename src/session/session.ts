@@ -7,6 +7,7 @@ import type { ExecutionProvider } from '../runtime/runner.ts';
 import { DeviceSide } from './device-side.ts';
 import { EndpointLink } from './endpoint-link.ts';
 import { Experience } from './experience.ts';
+import { measureFirst } from './first-measurement.ts';
 import { IdleWatch } from './idle.ts';
 import { Knowledge } from './knowledge.ts';
 import { seekProvider } from './measuring.ts';
@@ -27,8 +28,8 @@ import { Weights } from './weights.ts';
 export type { OpenOptions, SessionParts } from './parts.ts';
 
 /**
- * Resolves once a first plan can be made: the device is measured or known, or others told what to expect of it. Weights and the endpoint's
- * connection go on arriving behind it. Throws what measuring throws, and `aborted`.
+ * Resolves once a first plan can be made: the endpoint has answered, or the device is measured or known, or others told
+ * what to expect of it. The rest goes on behind it. Throws what measuring throws, and `aborted`.
  */
 export async function openSession(parts: SessionParts, options: OpenOptions = {}): Promise<Session> {
   const session = new LiveSession(parts, options);
@@ -51,6 +52,8 @@ class LiveSession implements Session {
   readonly #experience: Experience;
   #text: TextSide | undefined;
   #isPrepared = false;
+  /** Measures a device that was guessed at, once there is reason to fetch what that takes. */
+  #measureFirst: (() => Promise<void>) | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(parts: SessionParts, options: OpenOptions) {
@@ -74,17 +77,41 @@ class LiveSession implements Session {
 
   /** Measures what a first plan needs; the rest goes on behind it. */
   async prepare(signal: AbortSignal | undefined): Promise<void> {
+    const { options } = this.#shared;
     // Who forbids that anything leaves the device does not want it announced either.
-    if (this.#shared.options.plan !== 'local') inBackground(meetEndpoint(this.#shared));
-    const { measured, settle } = await openDevice(this.#shared, this.#experience, signal);
+    if (options.plan !== 'local') inBackground(meetEndpoint(this.#shared));
+    const { measured, guessed } = await openDevice(this.#shared, this.#experience, this.#answered(), signal);
     await this.#weights.refresh();
-    if (settle === undefined) this.#goOn(measured);
-    else inBackground(this.#settle(settle(this.#turns, this.#stop.signal)));
+    if (guessed === undefined) {
+      this.#goOn(measured);
+      return;
+    }
+    this.#measureFirst = () => this.#settle(guessed);
+    // Where everything runs here there is always reason to.
+    if (options.prefetch !== false || this.#shared.link === undefined) this.#settleLater();
   }
 
-  async #settle(settling: Promise<Measured>): Promise<void> {
+  /** Whether the endpoint has answered; the attempt is that of `meetEndpoint`. */
+  async #answered(): Promise<boolean> {
+    const { link, options } = this.#shared;
+    if (link === undefined || options.plan === 'local') return false;
+    return link.ready().then(
+      () => true,
+      () => false,
+    );
+  }
+
+  #settleLater(): void {
+    const measure = this.#measureFirst;
+    this.#measureFirst = undefined;
+    if (measure !== undefined) inBackground(measure());
+  }
+
+  /** @param before what is still under way on the device */
+  async #settle(before: Promise<unknown>): Promise<void> {
+    await before;
     try {
-      this.#goOn(await settling);
+      this.#goOn(await measureFirst(this.#shared, this.#turns, this.#stop.signal));
     } catch (error) {
       // What could not be fetched to measure on may come later, with the rest.
       this.#goOn(undefined);
@@ -126,6 +153,7 @@ class LiveSession implements Session {
   async prefetch(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#checkOpen();
     await this.#weights.fetchAll(options.signal);
+    this.#settleLater();
   }
 
   async readFile(path: string): Promise<Uint8Array> {

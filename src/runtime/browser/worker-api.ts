@@ -15,8 +15,6 @@ export interface OpenRequest {
   readonly provider: WebProvider;
   readonly threads: number;
   readonly wasmPaths?: string;
-  /** False: what a text's first tokens do not need is fetched only when something runs here. */
-  readonly ahead: boolean;
 }
 
 export interface Opened {
@@ -55,6 +53,8 @@ export interface LaneApi {
 /** Long calls carry a `job`, by which `cancel` ends them. */
 export interface WorkerApi extends LaneApi {
   open(request: OpenRequest, job: number): Promise<Outcome<Opened>>;
+  /** Starts the runtime; so does whatever runs something. */
+  start(): Promise<Outcome<void>>;
   /** Fetches files of the package into the cache. */
   fetchFiles(paths: readonly string[], job: number, progress: Progress): Promise<Outcome<void>>;
   missingBytes(paths: readonly string[]): Promise<Outcome<number>>;

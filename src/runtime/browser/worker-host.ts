@@ -1,13 +1,12 @@
 /** The worker's side: a runner and the package it reads from. */
 import { systemClock } from '../../core/clock.ts';
 import { IsthmusError } from '../../errors.ts';
-import type { Manifest } from '../../package/manifest.ts';
 import { type LoadedPackage, loadPackage } from '../../package/source.ts';
 import type { BlobStore } from '../../storage/blob-store.ts';
 import { openBrowserStore } from '../../storage/browser/blob-store.ts';
 import { createLane } from '../create-lane.ts';
 import { generate } from '../generate.ts';
-import type { PackageSource, SegmentRunner } from '../runner.ts';
+import type { SegmentRunner } from '../runner.ts';
 import { createLaneHost } from './lane-host.ts';
 import { createMacrotask } from './macrotask.ts';
 import { openRunner } from './open-runner.ts';
@@ -24,36 +23,28 @@ export function createWorkerHost(): WorkerApi {
   let loaded: LoadedPackage | undefined;
   let runner: Promise<SegmentRunner> | undefined;
   let started: SegmentRunner | undefined;
-  let goOn: () => void = () => undefined;
+  let begin: () => Promise<SegmentRunner> = notOpen;
 
   const pack = (): LoadedPackage => loaded ?? notOpen();
+  /** The runtime starts when it is first asked for: nothing of it is fetched before. */
   const running = (): Promise<SegmentRunner> => {
-    goOn();
-    return runner ?? notOpen();
+    runner ??= begin();
+    return runner;
   };
   const withJob = <T>(job: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
     jobs.run(job, work);
 
   const open = async (request: OpenRequest, signal: AbortSignal): Promise<Opened> => {
     const { provider, threads, wasmPaths } = request;
-    const hold = new Promise<void>((resolve) => {
-      goOn = resolve;
-    });
-    const opening = (async () => {
-      store = await openBrowserStore();
-      loaded = await loadPackage(request.packageUrl, { store, signal });
-      return loaded;
-    })();
-    runner = opening.then(async (pack) => {
+    store = await openBrowserStore();
+    const opened = await loadPackage(request.packageUrl, { store, signal });
+    loaded = opened;
+    begin = async () => {
       const paths = wasmPaths === undefined ? {} : { wasmPaths };
-      started = await openRunner(pack, { provider, threads, hold, ...paths });
+      started = await openRunner(opened, { provider, threads, ...paths });
       return started;
-    });
-    // Who runs something hears of its failure; until then nobody listens.
-    runner.catch(() => undefined);
-    const { manifest, source, fromCache } = await opening;
-    if (manifest.text === undefined || provider !== 'wasm') await running();
-    else if (request.ahead) void fetchBefore(manifest.tokenizer, source).then(goOn);
+    };
+    const { manifest, fromCache } = opened;
     return { manifest, fromCache, threads: threadsHere(threads) };
   };
 
@@ -99,6 +90,10 @@ export function createWorkerHost(): WorkerApi {
   return {
     ...lanes,
     open: (request, job) => outcome(() => withJob(job, (signal) => open(request, signal))),
+    start: () =>
+      outcome(async () => {
+        await running();
+      }),
     fetchFiles: (paths, job, progress) =>
       outcome(() => withJob(job, (signal) => fetchFiles(paths, signal, progress))),
     missingBytes: (paths) => outcome(() => pack().source.missingBytes(paths)),
@@ -129,14 +124,6 @@ export function createWorkerHost(): WorkerApi {
         await store?.close();
       }),
   };
-}
-
-/** A text's first words need the tokenizer: on a slow link nothing is to come before it. */
-async function fetchBefore(files: Manifest['tokenizer'], source: PackageSource): Promise<void> {
-  for (const path of Object.values(files ?? {})) {
-    // Whoever reads the file is told what is wrong with it.
-    if (path !== undefined) await source.read(path).catch(() => undefined);
-  }
 }
 
 function notOpen(): never {

@@ -26,7 +26,8 @@ export interface WorkerRunner extends DeviceRunner {
 }
 
 /**
- * Starts a runner in `worker`. Throws `worker-lost`, `no-provider`, and what opening a package throws.
+ * Opens a package in `worker`; its runtime starts when it is asked to, or has something to run. Throws `worker-lost`,
+ * and what opening a package throws.
  */
 export async function openWorkerRunner(
   worker: Worker,
@@ -56,6 +57,10 @@ class RemoteRunner implements WorkerRunner {
     this.provider = provider;
     this.threads = opened.threads;
     this.ended = calls.ended;
+  }
+
+  start(): Promise<void> {
+    return this.#calls.call((remote) => remote.start());
   }
 
   fetchFiles(paths: readonly string[], options: LoadOptions = {}): Promise<void> {
