@@ -4,7 +4,9 @@ import type { Manifest } from '../package/manifest.ts';
 import { type Choice, choosePlan, pricePlans } from '../planner/choose.ts';
 import type { EndpointState, Workload } from '../planner/types.ts';
 import type { ExecutionProvider } from '../runtime/runner.ts';
+import type { Words } from '../runtime/words.ts';
 import { DeviceSide } from './device-side.ts';
+import { deviceWords } from './device-words.ts';
 import { EndpointLink } from './endpoint-link.ts';
 import { Experience } from './experience.ts';
 import { measureFirst } from './first-measurement.ts';
@@ -44,6 +46,7 @@ export async function openSession(parts: SessionParts, options: OpenOptions = {}
 
 class LiveSession implements Session {
   readonly manifest: Manifest;
+  readonly words: Words | undefined;
   readonly #shared: Shared;
   readonly #turns = new Turns();
   readonly #weights: Weights;
@@ -62,6 +65,7 @@ class LiveSession implements Session {
       isClosed: () => this.#closing !== undefined,
       onEndpoint: (state) => this.#endpointIs(state),
     });
+    this.words = deviceWords(this.#shared.device, () => this.#checkOpen());
     this.#idle = new IdleWatch(this.#shared, this.#turns, this.#stop.signal);
     this.#experience = new Experience(this.#shared, this.#stop.signal);
     this.#weights = new Weights(this.#shared, this.#turns, async () => this.#text?.noteChange());

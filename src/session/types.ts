@@ -7,6 +7,7 @@ import type { HedgeOption } from '../planner/hedge.ts';
 import type { GoalOptions } from '../planner/objective.ts';
 import type { EndpointState, LinkEstimate, PricedPlan, Workload } from '../planner/types.ts';
 import type { ExecutionProvider } from '../runtime/runner.ts';
+import type { Words } from '../runtime/words.ts';
 import type { PlanPeriod, RunTextOptions, RunTextResult, TextPlan } from './text/types.ts';
 
 /** `auto` lets the planner choose; the others force it. `cut` counts blocks on the device. */
@@ -182,6 +183,8 @@ export interface Session {
   moveText(plan: Exclude<TextPlan, 'auto'>): Promise<void>;
   /** A file of the package, e.g. its tokenizer. */
   readFile(path: string): Promise<Uint8Array>;
+  /** The package's tokenizer on the worker's thread; `generate` and `transcribe` use it. Absent where there is no worker. */
+  readonly words?: Words | undefined;
   /** Every plan with its prediction, best first, rejected ones last with the reason. */
   explain(workload?: Workload): Promise<Explanation>;
   /** Fetches everything that `local` needs. Resolves when it is here. */

@@ -6,7 +6,7 @@ import { goalFields } from '../session/planning.ts';
 import type { RequestReport, Session, TranscribeOptions, Transcript } from '../session/types.ts';
 import { resampleInPieces } from './audio/resample.ts';
 import { splitAtQuiet } from './audio/split-quiet.ts';
-import { textDecoder } from './tokenizer.ts';
+import { readerOf } from './session-words.ts';
 
 /** Seconds. Speech models are trained on clips of up to half a minute and ramble beyond. */
 const DEFAULT_PIECE_SECONDS = 20;
@@ -36,7 +36,7 @@ export async function transcribe(
   const rate = options.sampleRate ?? input.sampleRate;
   checkAudio(audio, rate);
   throwIfAborted(options.signal);
-  const decoder = await textDecoder(session);
+  const decoder = await readerOf(session);
   const samples = await resampleInPieces(audio, rate, input.sampleRate, nextTask);
   const maxSeconds = options.pieceSeconds ?? DEFAULT_PIECE_SECONDS;
   const tokens: number[] = [];

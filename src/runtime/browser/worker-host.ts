@@ -1,12 +1,14 @@
 /** The worker's side: a runner and the package it reads from. */
 import { systemClock } from '../../core/clock.ts';
 import { IsthmusError } from '../../errors.ts';
+import type { Manifest } from '../../package/manifest.ts';
 import { type LoadedPackage, loadPackage } from '../../package/source.ts';
 import type { BlobStore } from '../../storage/blob-store.ts';
 import { openBrowserStore } from '../../storage/browser/blob-store.ts';
 import { createLane } from '../create-lane.ts';
 import { generate } from '../generate.ts';
 import type { SegmentRunner } from '../runner.ts';
+import type { Words } from '../words.ts';
 import { createLaneHost } from './lane-host.ts';
 import { createMacrotask } from './macrotask.ts';
 import { openRunner } from './open-runner.ts';
@@ -17,12 +19,19 @@ import { WorkerJobs } from './worker-jobs.ts';
 /** Progress crosses to the page; oftener than this it would only cost frames. */
 const PROGRESS_INTERVAL_MS = 50;
 
-export function createWorkerHost(): WorkerApi {
+/** Opens the words of a package, which are read as its other files are. */
+export type OpenWords = (pack: {
+  readonly manifest: Manifest;
+  readFile(path: string): Promise<Uint8Array>;
+}) => Promise<Words>;
+
+export function createWorkerHost({ openWords }: { readonly openWords: OpenWords }): WorkerApi {
   const jobs = new WorkerJobs();
   let store: BlobStore | undefined;
   let loaded: LoadedPackage | undefined;
   let runner: Promise<SegmentRunner> | undefined;
   let started: SegmentRunner | undefined;
+  let words: Promise<Words> | undefined;
   let begin: () => Promise<SegmentRunner> = notOpen;
 
   const pack = (): LoadedPackage => loaded ?? notOpen();
@@ -30,6 +39,11 @@ export function createWorkerHost(): WorkerApi {
   const running = (): Promise<SegmentRunner> => {
     runner ??= begin();
     return runner;
+  };
+  const speaking = (): Promise<Words> => {
+    const { manifest, source } = pack();
+    words ??= openWords({ manifest, readFile: (path) => source.read(path) });
+    return words;
   };
   const withJob = <T>(job: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
     jobs.run(job, work);
@@ -98,6 +112,9 @@ export function createWorkerHost(): WorkerApi {
       outcome(() => withJob(job, (signal) => fetchFiles(paths, signal, progress))),
     missingBytes: (paths) => outcome(() => pack().source.missingBytes(paths)),
     readFile: (path, job) => outcome(() => withJob(job, (signal) => pack().source.read(path, { signal }))),
+    lexicon: () => outcome(async () => (await speaking()).lexicon()),
+    encode: (text, special) => outcome(async () => (await speaking()).encode(text, special)),
+    chat: (messages) => outcome(async () => (await speaking()).chat(messages)),
     load: (segment, job, progress) =>
       outcome(() =>
         withJob(job, async (signal) => {

@@ -13,6 +13,7 @@ import type {
   RunResult,
   StateId,
 } from '../runner.ts';
+import type { Words } from '../words.ts';
 import { openLaneProxy } from './lane-proxy.ts';
 import type { Opened, OpenRequest } from './worker-api.ts';
 import { WorkerCalls, withTokens } from './worker-calls.ts';
@@ -49,6 +50,7 @@ class RemoteRunner implements WorkerRunner {
   readonly threads: number;
   readonly opened: Opened;
   readonly ended: Promise<IsthmusError>;
+  readonly words: Words;
   readonly #calls: WorkerCalls;
 
   constructor(calls: WorkerCalls, opened: Opened, provider: ExecutionProvider) {
@@ -57,6 +59,11 @@ class RemoteRunner implements WorkerRunner {
     this.provider = provider;
     this.threads = opened.threads;
     this.ended = calls.ended;
+    this.words = {
+      lexicon: () => calls.call((remote) => remote.lexicon()),
+      encode: (text, special) => calls.call((remote) => remote.encode(text, special)),
+      chat: (messages) => calls.call((remote) => remote.chat(messages)),
+    };
   }
 
   start(): Promise<void> {
