@@ -1,21 +1,17 @@
 /** The device's half of a session: its runner, the spans that are loaded and the weights that are here. */
 import type { Clock } from '../core/clock.ts';
-import { IsthmusError, isIsthmusError, toIsthmusError } from '../errors.ts';
+import { IsthmusError, isIsthmusError } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
 import { graphFile, phasesOf, segmentsOf, stageAt } from '../package/segments.ts';
 import type { SpanExecutor } from '../runtime/executor.ts';
 import type { DeviceRunner, ExecutionProvider, LoadOptions } from '../runtime/runner.ts';
 import { segmentKey } from '../runtime/segment-key.ts';
 import { createExecutor } from '../runtime/span-executor.ts';
-import { orAborted } from './waiting.ts';
+import { RuntimeStarts, type RuntimeState } from './runtime-starts.ts';
+import { inBackground, orAborted } from './waiting.ts';
 
 /** Spans kept loaded: the one in use and the one before it, so that going back costs nothing. */
 const MAX_LOADED_SPANS = 2;
-
-interface Start {
-  readonly done: Promise<void>;
-  state: 'starting' | 'started' | IsthmusError;
-}
 
 export class DeviceSide {
   readonly manifest: Manifest;
@@ -30,8 +26,7 @@ export class DeviceSide {
   readonly #here = new Set<string>();
   readonly #start: (provider: ExecutionProvider) => Promise<DeviceRunner>;
   #buildMs: number | undefined;
-  /** Of runners whose runtime was asked to start: what became of it. */
-  readonly #starts = new WeakMap<DeviceRunner, Start>();
+  readonly #starts = new RuntimeStarts();
   #restarting: Promise<void> | undefined;
   /** Work that was stopped and is not over yet: a run of the runtime ends, it is not broken off. */
   #leftover: Promise<unknown> = Promise.resolve();
@@ -83,16 +78,19 @@ export class DeviceSide {
     }
     const before = this.#runner;
     this.#runner = runner;
+    // What ran before has been fetched, and what was in use is to be ready again.
+    if (this.#starts.stateOf(before) === 'started') {
+      this.isReturning = true;
+      inBackground(this.#starts.start(runner));
+    }
     this.#loaded.clear();
     this.#buildMs = undefined;
     // One that died may fail at this too, and holds nothing any more.
     await before.close().catch(() => undefined);
   }
 
-  /** Whether the runtime runs; `failed` where it could not be started, for want of a network or for good. */
-  get runtime(): 'idle' | 'starting' | 'started' | 'failed' {
-    const state = this.#starts.get(this.#runner)?.state ?? 'idle';
-    return typeof state === 'string' ? state : 'failed';
+  get runtime(): RuntimeState {
+    return this.#starts.stateOf(this.#runner);
   }
 
   /**
@@ -103,25 +101,9 @@ export class DeviceSide {
   async start(signal?: AbortSignal): Promise<void> {
     if (this.runtime === 'failed') await orAborted(this.restart(this.#runner), signal);
     await orAborted(
-      this.use((runner) => this.#startOf(runner)),
+      this.use((runner) => this.#starts.start(runner)),
       signal,
     );
-  }
-
-  #startOf(runner: DeviceRunner): Promise<void> {
-    const known = this.#starts.get(runner);
-    if (known !== undefined) return known.done;
-    const start: Start = { done: runner.start(), state: 'starting' };
-    this.#starts.set(runner, start);
-    start.done.then(
-      () => {
-        start.state = 'started';
-      },
-      (error: unknown) => {
-        start.state = toIsthmusError(error);
-      },
-    );
-    return start.done;
   }
 
   /** Starts another runner in the place of one that died, unless that has been done already. */

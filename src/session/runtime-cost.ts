@@ -1,6 +1,6 @@
 /** What a plan waits for before anything can run on a device whose runtime has not started. Pure. */
 import type { ExecutionProvider } from '../runtime/runner.ts';
-import type { DeviceSide } from './device-side.ts';
+import type { RuntimeState } from './runtime-starts.ts';
 
 /** Bytes of onnxruntime-web's WASM (1.30), which is most of what comes. Nothing has to come where it is native. */
 const RUNTIME_BYTES: Readonly<Record<ExecutionProvider, number>> = { wasm: 14e6, webgpu: 27e6, cpu: 0 };
@@ -9,7 +9,7 @@ const RUNTIME_BYTES: Readonly<Record<ExecutionProvider, number>> = { wasm: 14e6,
 const START_MS = 500;
 
 export function runtimeMs(
-  state: DeviceSide['runtime'],
+  state: RuntimeState,
   provider: ExecutionProvider,
   { isCached, downBytesPerSecond }: { readonly isCached: boolean; readonly downBytesPerSecond: number },
 ): number {

@@ -5,13 +5,10 @@ import { type Choice, choosePlan, pricePlans } from '../planner/choose.ts';
 import type { EndpointState, Workload } from '../planner/types.ts';
 import type { ExecutionProvider } from '../runtime/runner.ts';
 import type { Words } from '../runtime/words.ts';
-import { DeviceSide } from './device-side.ts';
 import { deviceWords } from './device-words.ts';
-import { EndpointLink } from './endpoint-link.ts';
 import { Experience } from './experience.ts';
 import { measureFirst } from './first-measurement.ts';
 import { IdleWatch } from './idle.ts';
-import { Knowledge } from './knowledge.ts';
 import { seekProvider } from './measuring.ts';
 import { meetEndpoint } from './meet-endpoint.ts';
 import { openDevice } from './opening.ts';
@@ -19,6 +16,7 @@ import type { OpenOptions, SessionParts, Shared } from './parts.ts';
 import { endpointState, planningInput, typicalWorkload } from './planning.ts';
 import type { Measured } from './providers.ts';
 import { runRequest } from './request.ts';
+import { share } from './share.ts';
 import { textStage } from './text/route.ts';
 import { TextSide } from './text/text-side.ts';
 import type { RunTextOptions, RunTextResult, TextPlan } from './text/types.ts';
@@ -231,30 +229,4 @@ class LiveSession implements Session {
 
 function closedError(): IsthmusError {
   return new IsthmusError('closed', 'the session was closed');
-}
-
-interface Hooks {
-  readonly isClosed: () => boolean;
-  readonly onEndpoint: (state: EndpointState) => void;
-}
-
-function share(parts: SessionParts, options: OpenOptions, hooks: Hooks): Shared {
-  const { manifest, clock, connect, startRunner } = parts;
-  const timeout = parts.timeout ?? ((ms: number) => AbortSignal.timeout(ms));
-  const emit: Shared['emit'] = (event) => {
-    if (!hooks.isClosed()) options.onEvent?.(event);
-  };
-  const link =
-    connect === undefined
-      ? undefined
-      : new EndpointLink({ connect, clock, timeout, model: manifest.name, onState: hooks.onEndpoint });
-  return {
-    parts,
-    options,
-    device: new DeviceSide(manifest, parts.runner, { clock, start: startRunner }),
-    knowledge: new Knowledge(manifest, parts.profiles, clock),
-    link,
-    emit,
-    timeout,
-  };
 }
