@@ -1,4 +1,4 @@
-/** The main thread of a page during cold calibration, speech and text: its longest task with script in it, by a trace. */
+/** The main thread of a page from opening on, during cold calibration, speech and text: its longest task with script in it, by a trace. */
 
 import { bitsOf } from '../grid/dimensions.mjs';
 import { CATEGORIES, scriptTasks } from '../grid/main-thread.mjs';
@@ -52,10 +52,10 @@ async function measureKind(world, device, kind) {
   const open = { provider: 'wasm', threads: device.threads, prefetch: false };
   try {
     const results = [
-      await trace('opening and calibration, nothing is here', () =>
+      await trace('opening, nothing is here', () =>
         page.evaluate(([url, options]) => bench.open(url, options), [world.packages[kind], open]),
       ),
-      await trace('fetching all weights', () => page.evaluate(() => bench.prefetch())),
+      await trace('fetching all weights, and calibration', () => page.evaluate(() => bench.prefetch())),
     ];
     for (const [index, plan] of ['local', 'remote', { cut: world.middles[kind] }, 'auto'].entries()) {
       const called = typeof plan === 'string' ? plan : `split@${plan.cut}`;
