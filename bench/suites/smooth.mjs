@@ -16,6 +16,9 @@ const WORK = '7 s';
 const PROMPT_TOKENS = 256;
 const NEW_TOKENS = 32;
 
+/** Ms behind each: what it leaves to the background is in its trace, and one that is too short names no threads. */
+const REST_MS = 1000;
+
 /** Of the longest tasks of each: so many are kept, so many shown, with so many of their parts. */
 const KEPT = 20;
 const SHOWN = 3;
@@ -80,6 +83,7 @@ async function traced(browser, page, pid, work) {
   let buffer;
   try {
     await work();
+    await page.waitForTimeout(REST_MS);
   } finally {
     buffer = await browser.stopTracing();
   }
