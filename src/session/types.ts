@@ -40,7 +40,10 @@ export interface SessionOptions extends GoalOptions {
   readonly provider?: 'auto' | Exclude<ExecutionProvider, 'cpu'>;
   /** WASM threads. Default: half of the cores, at least 1, at most 4; 1 without cross-origin isolation. */
   readonly threads?: number;
-  /** Fetch all weights in the background so that requests can go on offline. Default true. */
+  /**
+   * Fetch all weights in the background so that requests can go on offline. Default true. With `false` and an endpoint that
+   * answers, a new device is neither measured nor is its runtime fetched before something is to run here, or `prefetch()`.
+   */
   readonly prefetch?: boolean;
   /**
    * True only when the user agreed: the endpoint is told this device's coarse class and, once a month and package,
