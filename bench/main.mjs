@@ -11,6 +11,7 @@ import { measureFirst } from './suites/first.mjs';
 import { measureGrid } from './suites/grid.mjs';
 import { measureLink } from './suites/link.mjs';
 import { measureLocal } from './suites/local.mjs';
+import { measureMemory } from './suites/memory.mjs';
 import { measurePlans } from './suites/plans.mjs';
 import { measureSmooth } from './suites/smooth.mjs';
 import { measureSteps } from './suites/steps.mjs';
@@ -34,6 +35,7 @@ const APART = {
   cold: measureCold,
   endpoint: measureEndpoint,
   link: measureLink,
+  memory: measureMemory,
 };
 const DEFAULT_RUNS = 7;
 const DEFAULT_ROUNDS = 3;
@@ -56,6 +58,7 @@ const HELP = `Measures the library in Chromium: npm run bench [-- OPTIONS]
                  first   the first token of a first visit, beside wllama and transformers.js over the same link
                  endpoint  its decoding beside onnxruntime-node on the unsplit graph
                  link    a language model over 80 ms: proposals under a cut, second turns
+                 memory  what a page with all blocks of a language model holds
                  (default: the first three; not 'text', which takes a quarter of an hour, and those after it)
   --runs N       counted runs of each side in 'local' (default ${DEFAULT_RUNS})
   --rounds N     counted rounds of 'text', 'link' and 'endpoint' (default ${DEFAULT_ROUNDS})

@@ -30,8 +30,6 @@ async function compile(flags) {
       if (name === 'kernels.wasm') binary = contents;
     },
     listFiles: () => [],
-    // The compiler resolves names against this.
-    ...{},
   });
   if (error || binary === undefined)
     throw new Error(`the kernels do not compile:\n${stderr?.toString() ?? error}`);

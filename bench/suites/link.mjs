@@ -1,17 +1,17 @@
 /**
  * A language model over a link of 80 ms: how many round trips an answer costs under a cut, with proposals
- * and without, how soon the second turn of a conversation begins, and what all blocks hold of memory.
+ * and without, and how soon the second turn of a conversation begins.
  */
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'vite';
 import { median } from '../report/statistics.mjs';
 import { ms, ratio, table } from '../report/table.mjs';
 import { launchProfile } from '../setup/chromium.mjs';
 import { startEndpoint } from '../setup/endpoint.mjs';
+import { buildLinkPage } from '../setup/link-page.mjs';
 import { LINK_PROMPTS, secondTurn, TURN_COPIES } from '../setup/link-prompts.mjs';
 import { startRelay } from '../setup/relay.mjs';
 
@@ -30,7 +30,6 @@ const WARM_TOKENS = 16;
 const MOST_TRIPS_PER_TOKEN = 0.5;
 const MOST_SLOWER = 1.05;
 const MOST_OF_WHOLE_PREFILL = 0.25;
-const MOST_OF_WEIGHTS = 1.5;
 
 /** @param {{ log: (line: string) => void, options: { rounds: number } }} context */
 export async function measureLink({ log, options }) {
@@ -42,7 +41,7 @@ export async function measureLink({ log, options }) {
   // A third of the model here: what a phone that is slower than the endpoint would hold.
   const plan = { cut: Math.round(manifest.blocks.length / 3) };
   log('link: building the page');
-  const page = await buildPage();
+  const page = await buildLinkPage(root);
   const endpoint = await startEndpoint(root, folder, page);
   const relay = await startRelay({ ...LINK, target: Number(new URL(endpoint.url).port) });
   const profileFolder = await mkdtemp(join(tmpdir(), 'isthmus-link-'));
@@ -52,32 +51,23 @@ export async function measureLink({ log, options }) {
     const tab = await profile.newPage();
     await tab.goto(`http://127.0.0.1:${relay.port}/`);
     await tab.waitForFunction(() => globalThis.link !== undefined);
-    const memory = { page: await tab.evaluate(() => link.memory()) };
     log('link: fetching the weights');
     await tab.evaluate(async (url) => link.open(url), `packages/${MODEL}/`);
-    memory.open = await tab.evaluate(() => link.memory());
     const ask = (question) => tab.evaluate((asked) => link.ask(asked), question);
     await ask({ messages: LINK_PROMPTS.at(-1).messages, plan: 'local', maxTokens: WARM_TOKENS });
-    memory.built = await tab.evaluate(() => link.memory());
     const drafts = await measureDrafts(ask, plan, options.rounds, log);
     const turns = [];
     for (const where of ['local', 'remote']) {
       for (const copies of TURN_COPIES)
         turns.push(await measureTurns(ask, where, copies, options.rounds, log));
     }
-    memory.used = await tab.evaluate(() => link.memory());
     await tab.evaluate(() => link.close());
-    memory.closed = await tab.evaluate(() => link.memory());
-    // What blocks share counts once, though two sessions that use it hold it twice.
-    const shards = new Set(manifest.blocks.flatMap((block) => block.shards));
-    memory.weights = [...shards].reduce((sum, shard) => sum + manifest.files[shard].bytes, 0);
     const results = {
       model: MODEL,
       link: LINK,
       plan,
       drafts,
       turns,
-      memory,
       load: [loadBefore, loadavg()[0]],
     };
     return { title: `link: ${MODEL}, ${LINK.rttMs} ms`, text: describe(results), results };
@@ -87,18 +77,6 @@ export async function measureLink({ log, options }) {
     await endpoint.kill();
     await rm(profileFolder, { recursive: true, force: true });
   }
-}
-
-async function buildPage() {
-  const outDir = join(root, '.cache/bench/link-page');
-  await build({
-    configFile: join(root, 'vite.config.ts'),
-    root: join(root, 'bench/page/link'),
-    publicDir: false,
-    logLevel: 'warn',
-    build: { outDir, emptyOutDir: true },
-  });
-  return outDir;
 }
 
 async function measureDrafts(ask, plan, rounds, log) {
@@ -156,10 +134,9 @@ async function measureTurns(ask, plan, copies, rounds, log) {
   };
 }
 
-const inMb = (bytes) => (bytes / 1e6).toFixed(0);
 const verdict = (isMet) => (isMet ? 'yes' : 'no');
 
-function describe({ plan, drafts, turns, memory, load }) {
+function describe({ plan, drafts, turns, load }) {
   const percent = (share) => `${Math.round(share * 100)}%`;
   return [
     table(
@@ -196,14 +173,6 @@ function describe({ plan, drafts, turns, memory, load }) {
     `at most ${MOST_OF_WHOLE_PREFILL} of the whole: ${verdict(
       turns.every((row) => row.secondMs <= MOST_OF_WHOLE_PREFILL * row.wholeMs),
     )}`,
-    '',
-    table(
-      ['memory, MB', 'page', 'open', 'all blocks built', 'at the end', 'closed', 'weights of all blocks'],
-      [['', ...['page', 'open', 'built', 'used', 'closed', 'weights'].map((key) => inMb(memory[key]))]],
-    ),
-    `all blocks and a text at most ${MOST_OF_WEIGHTS} of their weights: ${verdict(
-      memory.used - memory.page <= MOST_OF_WEIGHTS * memory.weights,
-    )} (${ratio((memory.used - memory.page) / memory.weights)})`,
     `load: ${load[0].toFixed(2)} before, ${load[1].toFixed(2)} after`,
   ].join('\n');
 }

@@ -10,6 +10,7 @@ import { makeWorld } from '../simulation/world.ts';
 import type { Command } from './command.ts';
 import { onePositional, optionalNumber, parseFlags, UsageError } from './flags.ts';
 import { table } from './inspect-table.ts';
+import { simulateDecisions } from './simulate-decisions.ts';
 import { DEFAULT_DEVICES, simulateFleet } from './simulate-fleet.ts';
 import { DEFAULT_ENDPOINT_MS, simulateMap } from './simulate-map.ts';
 
@@ -50,6 +51,8 @@ Usage: isthmus simulate PKG [OPTIONS]
   --map          instead: where a cut beats both pure plans, over devices, round trips, rates and room for weights
   --endpoint-ms N  with --map: what the endpoint takes for a request of middling length (default ${DEFAULT_ENDPOINT_MS})
   --codec NAME   with --map: what may cross beside fp32: ${CODECS.filter((name) => name !== 'fp32').join(' or ')} (default: nothing)
+  --decisions    instead: ms that a decision takes at 64 blocks, and how far forecasts one request ahead are off, over
+                 traces with steps, drifts, bursts and outages, against "the same as last time"
   --json         one JSON document: {"worlds", "requests", "agents": [{"agent", "meanRegret", "p95Regret", ...}]}
   --help         show this
 
@@ -60,6 +63,7 @@ share of requests under which a second plan began, "extra" what plans that were 
 Example:
   isthmus simulate ./package --worlds 250
   isthmus simulate ./package --fleet
+  isthmus simulate ./package --decisions --json
   isthmus simulate ./package --map --codec int8
 `;
 
@@ -77,6 +81,7 @@ export const simulateCommand: Command = {
       map: { type: 'boolean' },
       'endpoint-ms': { type: 'string' },
       codec: { type: 'string' },
+      decisions: { type: 'boolean' },
       json: { type: 'boolean' },
     });
     const { manifest } = await openPackage(onePositional(positionals, 'package'));
@@ -104,6 +109,14 @@ export const simulateCommand: Command = {
     }
     if (endpointMs !== undefined || codec !== undefined) {
       throw new UsageError('--endpoint-ms and --codec go with --map');
+    }
+    if (values.decisions === true) {
+      const others = [values.fleet, values.worlds, values.requests, values.devices];
+      if (others.some((value) => value !== undefined)) {
+        throw new UsageError('--decisions goes with --seed and --json alone');
+      }
+      simulateDecisions({ manifest, workload: middling(work), seed: firstSeed }, asJson, io);
+      return 0;
     }
     const devices = optionalNumber('devices', values.devices, COUNTS);
     if (values.fleet === true) {

@@ -3,17 +3,20 @@
  * reports with each request, and how long it lets requests wait. Reports come from outside: what
  * does not fit the model is left out, and no time is believed without bounds.
  */
+import { type Forecast, forecastOf, observeForecast } from '../core/forecast.ts';
 import { PHASES, type Phase, type Segment } from '../core/span.ts';
 import type { Manifest } from '../package/manifest.ts';
 import type { EndpointSide, SideProfile, Workload } from '../planner/types.ts';
-import { isPlausibleMs, isSegmentOf, type LearnedProfile, observe, unmeasured } from './learned-profile.ts';
+import { isPlausibleMs, isSegmentOf, unmeasured } from './learned-profile.ts';
+import { nextSide, observeRuns, type PacedSide, type Run, unpaced } from './paced-side.ts';
 import { scaleSide } from './prior.ts';
 import { stageExtents } from './work.ts';
 
-export interface EndpointProfile {
-  readonly learned: LearnedProfile;
+export interface EndpointProfile extends PacedSide {
   /** Ms of waiting per turn, latest last. */
   readonly queue: readonly number[];
+  /** Of the wait at the next turn; see `SHORT_WAIT_MS`. */
+  readonly wait: Forecast | undefined;
 }
 
 /** What a finished request said, with what was asked of it. */
@@ -37,13 +40,16 @@ const ENDPOINT_SPEEDUP_PRIOR = 3;
 /** Waits kept: the median follows a change of load within 5 requests. */
 const QUEUE_WINDOW = 9;
 
+/** Added to a wait before it is forecast as a factor: below it waits are alike, and most are 0. */
+const SHORT_WAIT_MS = 5;
+
 /** A report lists a segment per span and phase; a longer one is not read to its end. */
 const MAX_REPORTED_SEGMENTS = 1024;
 
 /** Before the first answer: the device's own costs, scaled, as a guess. */
 export function endpointPrior(device: SideProfile): EndpointProfile {
   const guess = scaleSide(device, 1 / ENDPOINT_SPEEDUP_PRIOR, { provider: 'cpu', confidence: 0 });
-  return { learned: unmeasured(guess), queue: [] };
+  return { ...unpaced(unmeasured(guess)), queue: [], wait: undefined };
 }
 
 /** `profile` after one more finished request. */
@@ -54,20 +60,57 @@ export function observeEndpoint(
 ): EndpointProfile {
   const extents = stageExtents(manifest, report.workload.units);
   const { tokens } = report.workload;
-  let { learned } = profile;
-  for (const [key, ms] of Object.entries(report.segments).slice(0, MAX_REPORTED_SEGMENTS)) {
-    const parsed = parseSegmentKey(key);
-    if (parsed === undefined || !isSegmentOf(manifest, parsed.segment) || !isPlausibleMs(ms)) continue;
-    const { segment, phase } = parsed;
-    if (phase !== 'step') learned = observe(learned, segment, phase, extents[segment.stage] ?? 0, ms);
-    else if (tokens > 0) learned = observe(learned, segment, phase, 1, ms / tokens);
-  }
-  return { learned, queue: addWait(profile.queue, report) };
+  const runs = Object.entries(report.segments)
+    .slice(0, MAX_REPORTED_SEGMENTS)
+    .flatMap(([key, ms]): readonly Run[] => {
+      const parsed = parseSegmentKey(key);
+      if (parsed === undefined || !isSegmentOf(manifest, parsed.segment) || !isPlausibleMs(ms)) return [];
+      const { segment, phase } = parsed;
+      if (phase !== 'step') return [{ segment, phase, units: extents[segment.stage] ?? 0, ms, runs: 1 }];
+      return tokens > 0 ? [{ segment, phase, units: 1, ms: ms / tokens, runs: tokens }] : [];
+    });
+  return addWait({ ...profile, ...observeRuns(profile, runs) }, report);
 }
 
-function addWait(queue: readonly number[], { queueMs, turns }: EndpointReport): readonly number[] {
-  if (!isPlausibleMs(queueMs) || !(turns >= 1)) return queue;
-  return [...queue, queueMs / turns].slice(-QUEUE_WINDOW);
+/** One run of a segment for whomever, as an endpoint tells it to who asks nothing. */
+export interface ServedRun {
+  readonly segment: string;
+  readonly units: number;
+  readonly ms: number;
+}
+
+/** `profile` after the endpoint told how long an answer would wait now, and what segments took there of late. */
+export function observeServed(
+  profile: EndpointProfile,
+  manifest: Manifest,
+  queueMs: number,
+  served: readonly ServedRun[],
+): EndpointProfile {
+  const runs = served
+    .slice(0, MAX_REPORTED_SEGMENTS)
+    .flatMap(({ segment: key, units, ms }): readonly Run[] => {
+      const parsed = parseSegmentKey(key);
+      if (parsed === undefined || !isSegmentOf(manifest, parsed.segment) || !isPlausibleMs(ms)) return [];
+      // Rows of a prompt run together tell nothing of a step.
+      if (parsed.phase === 'step' && units !== 1) return [];
+      return [{ ...parsed, units, ms, runs: 1 }];
+    });
+  return addWait({ ...profile, ...observeRuns(profile, runs) }, { queueMs, turns: 1 });
+}
+
+function addWait(
+  profile: EndpointProfile,
+  { queueMs, turns }: Pick<EndpointReport, 'queueMs' | 'turns'>,
+): EndpointProfile {
+  if (!isPlausibleMs(queueMs) || !(turns >= 1)) return profile;
+  const waitMs = queueMs / turns;
+  const { queue } = profile;
+  const usual = queue.length === 0 ? {} : { usual: queueQuantile(profile, 0.5) + SHORT_WAIT_MS };
+  return {
+    ...profile,
+    queue: [...queue, waitMs].slice(-QUEUE_WINDOW),
+    wait: observeForecast(profile.wait, waitMs + SHORT_WAIT_MS, usual),
+  };
 }
 
 /** Wait per turn, in ms, that a share `quantile` (0..1) of the latest requests stayed under. */
@@ -77,9 +120,11 @@ export function queueQuantile(profile: EndpointProfile, quantile: number): numbe
   return sorted[Math.max(0, index)] ?? 0;
 }
 
-/** What the planner takes: costs and the median wait. */
+/** What the planner takes: costs and the wait as they are forecast for the next request. */
 export function endpointSide(profile: EndpointProfile): EndpointSide {
-  return { side: profile.learned.side, queueMs: queueQuantile(profile, 0.5) };
+  const usual = queueQuantile(profile, 0.5);
+  const { value } = forecastOf(profile.wait, usual + SHORT_WAIT_MS);
+  return { side: nextSide(profile), queueMs: Math.max(0, value - SHORT_WAIT_MS) };
 }
 
 /** Reads `stage:from-to:phase`; `undefined` for anything else. */

@@ -64,6 +64,10 @@ export interface EndpointOptions {
   readonly fleet?: boolean | { readonly file: string };
   /** Build the whole model's sessions at once, before anyone asks. Default true. */
   readonly warm?: boolean;
+  /**
+   * With `warm`: run a short request too, so that the first client hears how fast this place is. Default true.
+   */
+  readonly rehearse?: boolean;
   /** Default: a runner in a thread of its own, or in this one where the sources run uncompiled. */
   readonly createRunner?: CreateRunner;
   readonly clock?: Clock;
@@ -153,7 +157,9 @@ export async function createEndpoint(options: EndpointOptions): Promise<Endpoint
       throw error;
     },
   );
-  if (options.warm ?? true) for (const host of hosts.values()) warm(host, log);
+  if (options.warm ?? true) {
+    for (const host of hosts.values()) warm(host, options.rehearse ?? true, log);
+  }
   // Running out of file descriptors, say: connections are lost then, not the process.
   server.on('error', (error) => log(`the server failed: ${error.message}`));
   let closing: Promise<void> | undefined;
@@ -209,8 +215,9 @@ async function deskFor(packages: ReadonlyMap<string, EndpointPackage>, clock: Cl
 }
 
 /** Behind the first requests, which join what is being built. A failure shows again when one asks. */
-function warm(host: ModelHost, log: (line: string) => void): void {
-  host.warm().catch((error: unknown) => {
+function warm(host: ModelHost, isRehearsed: boolean, log: (line: string) => void): void {
+  const ready = isRehearsed ? host.warm().then(() => host.rehearse()) : host.warm();
+  ready.catch((error: unknown) => {
     if (isIsthmusError(error) && error.code === 'closed') return;
     log(
       `${host.manifest.name}: could not be made ready: ${error instanceof Error ? error.message : String(error)}`,

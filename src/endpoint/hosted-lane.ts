@@ -17,6 +17,7 @@ import { PREFILL_ROWS } from '../runtime/lane-run.ts';
 import type { PlacedLane } from './lane-runner.ts';
 import { Stopwatch } from './lane-times.ts';
 import { MAX_SLICE_TOKENS } from './limits.ts';
+import type { LoadBook } from './load-book.ts';
 import type { SegmentPool } from './segment-pool.ts';
 import type { TurnQueue } from './turn-queue.ts';
 
@@ -26,6 +27,8 @@ export interface HostedLaneOptions {
   readonly queue: TurnQueue;
   readonly pool: SegmentPool;
   readonly clock: Clock;
+  /** Told of waits and of what spans take. */
+  readonly load: LoadBook;
   /** Notices when the runner turns out to be dead. */
   readonly watch: <T>(work: Promise<T>) => Promise<T>;
 }
@@ -60,6 +63,7 @@ export class HostedLane {
   async forward(request: ForwardRequest, signal: AbortSignal): Promise<Answered<ForwardResult>> {
     const times = new Stopwatch();
     const result = await this.#onSpan(request.span, times, () => this.#pieces(request, times, signal));
+    this.#options.load.answered(times.queueMs, this.#options.clock.now());
     return { result, timing: times.total() };
   }
 
@@ -68,6 +72,7 @@ export class HostedLane {
     const span = { from: stage.from, to: stage.to };
     const times = new Stopwatch();
     const result = await this.#onSpan(span, times, () => this.#slices(span, request, options, times));
+    this.#options.load.answered(times.queueMs, this.#options.clock.now());
     return { result, timing: times.total() };
   }
 
@@ -124,9 +129,21 @@ export class HostedLane {
     return watch(turn);
   }
 
+  /** Rows in their turn, written down by what they took. */
+  async #timed(times: Stopwatch, signal: AbortSignal, request: ForwardRequest): Promise<ForwardResult> {
+    const { lane, load, manifest } = this.#options;
+    const before = times.computeMs;
+    const result = await this.#turn(times, signal, () => lane.forward(request));
+    const [segment, ...others] = segmentsOf(manifest, request.span);
+    if (segment !== undefined && others.length === 0) {
+      load.ran(segment, 'step', rowsOf(request.input), times.computeMs - before);
+    }
+    return result;
+  }
+
   /** The last piece has all rows that are picked from. */
   async #pieces(request: ForwardRequest, times: Stopwatch, signal: AbortSignal): Promise<ForwardResult> {
-    const { lane, manifest } = this.#options;
+    const { manifest } = this.#options;
     const { span, position, input, want } = request;
     const rows = rowsOf(input);
     const picked = want.kind === 'pick' ? want.pick.drafts.length + 1 : 0;
@@ -139,7 +156,7 @@ export class HostedLane {
         input: this.#cut(span, input, from, from + PREFILL_ROWS),
         want: want.kind === 'pick' ? { kind: 'nothing' } : want,
       };
-      before.push((await this.#turn(times, signal, () => lane.forward(piece))).tensors);
+      before.push((await this.#timed(times, signal, piece)).tensors);
     }
     const last: ForwardRequest = {
       span,
@@ -147,7 +164,7 @@ export class HostedLane {
       input: this.#cut(span, input, from, rows),
       want,
     };
-    const result = await this.#turn(times, signal, () => lane.forward(last));
+    const result = await this.#timed(times, signal, last);
     if (want.kind !== 'crossing' || before.length === 0) return result;
     const declared = crossingAtCut(manifest, span.to, 'step')?.sent ?? [];
     return { ...result, tensors: joinPieces([...before, result.tensors], declared, PREFILL_ROWS) };
@@ -167,7 +184,6 @@ export class HostedLane {
     times: Stopwatch,
   ): Promise<LoopOutcome> {
     const { halt, signal, beforeTurn } = options;
-    const { lane } = this.#options;
     const answer = [...request.answer];
     let { position, tokens } = request;
     while (tokens.length > PREFILL_ROWS && request.maxTokens > 0) {
@@ -175,7 +191,7 @@ export class HostedLane {
       if (halt.aborted) return { reason: 'stopped' };
       const input: LaneInput = { kind: 'tokens', tokens: tokens.slice(0, PREFILL_ROWS) };
       const piece: ForwardRequest = { span, position, input, want: { kind: 'nothing' } };
-      await this.#turn(times, signal, () => lane.forward(piece));
+      await this.#timed(times, signal, piece);
       position += PREFILL_ROWS;
       tokens = tokens.slice(PREFILL_ROWS);
     }
@@ -200,6 +216,13 @@ export class HostedLane {
       position += tokens.length + made.length - 1;
       tokens = [last];
     }
+  }
+
+  #ranStep(ms: number): void {
+    const { load, manifest } = this.#options;
+    const { stage } = loopOf(manifest);
+    const index = manifest.stages.findIndex(({ from }) => from === stage.from);
+    load.ran({ stage: index, from: stage.from, to: stage.to }, 'step', 1, ms);
   }
 
   /** One turn: one token where others wait, else until somebody does. */
@@ -235,7 +258,10 @@ export class HostedLane {
           {
             signal: stop.signal,
             onToken: (token) => {
+              const began = mark;
               lap();
+              // The first one's rows are those that came with the call.
+              if (made.length > 0) this.#ranStep(mark - began);
               made.push(token);
               if (isAwaited) end();
               if (!signal.aborted) onToken(token, times.lap());

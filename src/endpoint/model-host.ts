@@ -1,18 +1,27 @@
 /** One package that is served: its runner, whose turn it is, what is loaded, and a new runner after a crash. */
 import type { Clock } from '../core/clock.ts';
+import { sampleFeeds, unitsFor } from '../core/sample-feeds.ts';
 import type { PhaseTensors, Segment, Span } from '../core/span.ts';
 import type { TensorMap } from '../core/tensor.ts';
 import { IsthmusError, isIsthmusError } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
 import { segmentsOf } from '../package/segments.ts';
+import type { ModelLoad } from '../protocol/endpoint-load.ts';
 import type { EndpointTiming } from '../protocol/messages.ts';
 import type { SpanExecution, StepOutput } from '../runtime/executor.ts';
 import type { PackageSource, SpanRunner } from '../runtime/runner.ts';
 import { createExecutor } from '../runtime/span-executor.ts';
+import { extentsSeen } from './extents-seen.ts';
 import { HostedLane } from './hosted-lane.ts';
 import { openLaneOn } from './lane-runner.ts';
+import { LoadBook } from './load-book.ts';
 import { SegmentPool } from './segment-pool.ts';
 import { TurnQueue } from './turn-queue.ts';
+
+/** As a client rehearses on its device: what shows the pace of each phase. A median of three is not moved by the first. */
+const REHEARSAL_ROWS = 48;
+const REHEARSAL_STEPS = 4;
+const REHEARSALS = 3;
 
 export type CreateRunner = (manifest: Manifest, source: PackageSource) => SpanRunner;
 
@@ -41,6 +50,7 @@ interface Place {
 export class ModelHost {
   readonly manifest: Manifest;
   readonly #options: ModelHostOptions;
+  readonly #load = new LoadBook();
   #place: Place | undefined;
   #closed = false;
 
@@ -52,6 +62,11 @@ export class ModelHost {
   /** Requests that wait for a turn. */
   get waiting(): number {
     return this.#place?.queue.length ?? 0;
+  }
+
+  /** As told to clients. */
+  load(): ModelLoad {
+    return this.#load.report(this.waiting, this.#options.clock.now());
   }
 
   get loadedSegments(): number {
@@ -89,6 +104,7 @@ export class ModelHost {
       queue,
       pool,
       clock: this.#options.clock,
+      load: this.#load,
       watch: (work) => this.#watch(place, work),
     });
   }
@@ -98,6 +114,26 @@ export class ModelHost {
     const span = { from: 0, to: this.manifest.blocks.length };
     const release = await this.#current().pool.acquire(segmentsOf(this.manifest, span));
     release();
+  }
+
+  /** Short requests of its own: a client's first plan then rests on more than a guess about this place. */
+  async rehearse(): Promise<void> {
+    const span = { from: 0, to: this.manifest.blocks.length };
+    const [first] = this.manifest.stages;
+    if (first?.kind !== 'once') return;
+    const never = new AbortController().signal;
+    for (let run = 0; run < REHEARSALS; run += 1) {
+      const execution = await this.open(span, never);
+      try {
+        const units = unitsFor(first, REHEARSAL_ROWS);
+        let output = await execution.start({ once: sampleFeeds(first, units) });
+        for (let step = 1; step < REHEARSAL_STEPS && output.kind === 'logits'; step += 1) {
+          output = await execution.step([0]);
+        }
+      } finally {
+        await execution.close();
+      }
+    }
   }
 
   async close(): Promise<void> {
@@ -144,6 +180,7 @@ export class ModelHost {
     let queueMs = 0;
     let computeMs = 0;
     const { runner, queue } = place;
+    const extents = extentsSeen(this.manifest);
     const inTurn: SpanRunner = {
       provider: runner.provider,
       threads: runner.threads,
@@ -158,6 +195,8 @@ export class ModelHost {
           queueMs += clock.now() - asked;
           const result = await runner.run(request);
           computeMs += result.ms;
+          const units = extents(request);
+          if (units !== undefined) this.#load.ran(request.segment, request.phase, units, result.ms);
           return result;
         }, signal);
         return this.#watch(place, turn);
@@ -165,15 +204,21 @@ export class ModelHost {
     };
     const execution = createExecutor(this.manifest, span, inTurn).open();
     let closed = false;
+    let answers = 1;
     return {
       segmentMs: execution.segmentMs,
       start: (feeds: PhaseTensors, prefix?: readonly number[]): Promise<StepOutput> =>
         execution.start(feeds, prefix),
-      step: (input: readonly number[] | TensorMap): Promise<StepOutput> => execution.step(input),
+      step: (input: readonly number[] | TensorMap): Promise<StepOutput> => {
+        // Tensors come from a client, which waits for this answer by itself.
+        if (!Array.isArray(input)) answers += 1;
+        return execution.step(input);
+      },
       timing: () => ({ queueMs, computeMs, loadMs }),
       close: async () => {
         if (closed) return;
         closed = true;
+        this.#load.answered(queueMs / answers, clock.now());
         release();
         // A dead runner has no state left to forget.
         await execution.close().catch((error: unknown) => this.#discardIfLost(place, error));

@@ -20,8 +20,14 @@ export interface SpanRequest {
 
 /** Where answers go; each waits until there is room. */
 export interface SpanSink {
-  token(step: number, token: number, timing: EndpointTiming): Promise<void>;
-  output(step: number, tensors: PhaseTensors, timing: EndpointTiming): Promise<void>;
+  token(step: number, token: number, times: AnswerTimes): Promise<void>;
+  output(step: number, tensors: PhaseTensors, times: AnswerTimes): Promise<void>;
+}
+
+/** Since the answer before. */
+export interface AnswerTimes {
+  readonly timing: EndpointTiming;
+  readonly segments: Readonly<Record<string, number>>;
 }
 
 /** Feeds of the next step, checked. */
@@ -87,8 +93,14 @@ interface TimedSink {
 
 function timed(execution: HostedExecution, sink: SpanSink): TimedSink {
   let before: EndpointTiming = { queueMs: 0, computeMs: 0 };
-  const since = (): EndpointTiming => {
+  let told: Readonly<Record<string, number>> = {};
+  const since = (): AnswerTimes => {
     const now = execution.timing();
+    const segments = Object.entries(execution.segmentMs).flatMap(([key, ms]) => {
+      const more = ms - (told[key] ?? 0);
+      return more > 0 ? [[key, more] as const] : [];
+    });
+    told = { ...execution.segmentMs };
     const loadMs = (now.loadMs ?? 0) - (before.loadMs ?? 0);
     const timing = {
       queueMs: now.queueMs - before.queueMs,
@@ -96,7 +108,7 @@ function timed(execution: HostedExecution, sink: SpanSink): TimedSink {
       ...(loadMs > 0 ? { loadMs } : {}),
     };
     before = now;
-    return timing;
+    return { timing, segments: Object.fromEntries(segments) };
   };
   return {
     token: (step, token) => sink.token(step, token, since()),

@@ -1,6 +1,8 @@
 /** What HTTP and WebSocket share: the models, how much is admitted, what is counted. */
 import type { Clock } from '../core/clock.ts';
 import { IsthmusError } from '../errors.ts';
+import type { EndpointLoad } from '../protocol/endpoint-load.ts';
+import { MAX_LOAD_MODELS } from '../protocol/limits.ts';
 import { LaneRegistry, type LaneSeat } from './lane-registry.ts';
 import type { Metrics } from './metrics.ts';
 import type { ModelHost } from './model-host.ts';
@@ -51,6 +53,12 @@ export class Service {
 
   get stateBytes(): number {
     return this.#lanes.stateBytes;
+  }
+
+  /** Of the first models; who serves more tells the others' in their answers. */
+  load(): EndpointLoad {
+    const told = [...this.hosts].slice(0, MAX_LOAD_MODELS);
+    return Object.fromEntries(told.map(([name, host]) => [name, host.load()]));
   }
 
   /** Throws `unknown-model`. */

@@ -4,6 +4,7 @@
  * worked: one round trip and the bytes' own time. The round trip is taken off before the rest is
  * read as bandwidth.
  */
+import { type Forecast, fadeForecast, forecastOf, observeForecast, type Seen } from '../core/forecast.ts';
 import type { LinkEstimate } from '../planner/types.ts';
 import { addRoundTrip, CLOCK_TICK_MS, capRoundTrip, fadedCount, type RoundTrip } from './round-trip.ts';
 import { addTransfer, fadedWeight, medianRate, type RateSample } from './transfer-rate.ts';
@@ -18,9 +19,18 @@ export interface LinkState {
   readonly roundTrip: RoundTrip | undefined;
   readonly up: readonly RateSample[];
   readonly down: readonly RateSample[];
+  /** One observation ahead, of each part. */
+  readonly ahead: { readonly [part in LinkPart]?: Ahead };
 }
 
-export const NEW_LINK: LinkState = { roundTrip: undefined, up: [], down: [] };
+export type LinkPart = 'rtt' | Direction;
+
+interface Ahead {
+  readonly forecast: Forecast;
+  readonly at: number;
+}
+
+export const NEW_LINK: LinkState = { roundTrip: undefined, up: [], down: [], ahead: {} };
 
 /**
  * Priors lie between the two presets by which Lighthouse emulates networks, "slow 4G" (150 ms,
@@ -59,7 +69,7 @@ export function observeLink(state: LinkState, observation: LinkObservation, now:
 
   const { direction, bytes } = observation;
   if (!Number.isFinite(bytes) || bytes <= 0) return state;
-  const { rttMs, rttSpreadMs, ...rates } = estimateLink(state, now);
+  const { rttMs, rttSpreadMs, ...rates } = usualLink(state, now);
   const current = direction === 'up' ? rates.upBytesPerSecond : rates.downBytesPerSecond;
   if (bytes <= ONE_PACKET_BYTES) {
     // A rate believed far too low must not leave nothing of the round trip.
@@ -67,13 +77,36 @@ export function observeLink(state: LinkState, observation: LinkObservation, now:
   }
   const noise = Math.max(CLOCK_TICK_MS, NOISE_SPREADS * rttSpreadMs);
   const corrected = withUpperBound(state, ms, noise, now);
-  const samples = addTransfer(state[direction], current, bytes, ms - rttMs, noise, now);
-  return { ...corrected, [direction]: samples };
+  const { samples, added } = addTransfer(state[direction], current, bytes, ms - rttMs, noise, now);
+  if (added === undefined) return { ...corrected, [direction]: samples };
+  const heaviest = Math.max(...samples.map(({ weight }) => weight));
+  const seen = { usual: current, weight: added.weight / heaviest };
+  const ahead = lookAhead(corrected, direction, added.bytesPerSecond, seen, now);
+  return { ...corrected, [direction]: samples, ahead };
 }
 
 function withRoundTrip(state: LinkState, ms: number, now: number): LinkState {
-  const roundTrip = addRoundTrip(state.roundTrip, Math.max(MIN_RTT_MS, ms), now, LINK_HALF_LIFE_MS);
-  return { ...state, roundTrip };
+  const seen = Math.max(MIN_RTT_MS, ms);
+  const roundTrip = addRoundTrip(state.roundTrip, seen, now, LINK_HALF_LIFE_MS);
+  const ahead = lookAhead(state, 'rtt', seen, { usual: state.roundTrip?.meanMs }, now);
+  return { ...state, roundTrip, ahead };
+}
+
+function lookAhead(
+  { ahead }: LinkState,
+  part: LinkPart,
+  value: number,
+  seen: Seen,
+  now: number,
+): LinkState['ahead'] {
+  const forecast = observeForecast(forecastAt(ahead[part], now), value, seen);
+  return forecast === undefined ? ahead : { ...ahead, [part]: { forecast, at: now } };
+}
+
+/** A forecast with what time took from it. */
+function forecastAt(ahead: Ahead | undefined, now: number): Forecast | undefined {
+  if (ahead === undefined) return undefined;
+  return fadeForecast(ahead.forecast, (now - ahead.at) / LINK_HALF_LIFE_MS);
 }
 
 /** A transfer done clearly sooner than a round trip was thought to take corrects that belief. */
@@ -84,7 +117,26 @@ function withUpperBound(state: LinkState, ms: number, noiseMs: number, now: numb
   return { ...state, roundTrip: capRoundTrip(roundTrip, Math.max(MIN_RTT_MS, ms)) };
 }
 
+/** The link at the next request: by whichever forecast of each part was nearest of late. */
 export function estimateLink(state: LinkState, now: number): LinkEstimate {
+  const usual = usualLink(state, now);
+  const { ahead } = state;
+  return {
+    ...usual,
+    rttMs: forecastOf(forecastAt(ahead.rtt, now), usual.rttMs).value,
+    upBytesPerSecond: forecastOf(forecastAt(ahead.up, now), usual.upBytesPerSecond).value,
+    downBytesPerSecond: forecastOf(forecastAt(ahead.down, now), usual.downBytesPerSecond).value,
+  };
+}
+
+/** Ms since anything was seen of the link. */
+export function unseenMs({ roundTrip, up, down }: LinkState, now: number): number {
+  const seen = Math.max(roundTrip?.at ?? -Infinity, up.at(-1)?.at ?? -Infinity, down.at(-1)?.at ?? -Infinity);
+  return Math.max(0, now - seen);
+}
+
+/** By the smoothed round trip and the median rates alone. */
+export function usualLink(state: LinkState, now: number): LinkEstimate {
   const parts = linkConfidence(state, now);
   return {
     rttMs: state.roundTrip?.meanMs ?? PRIOR_RTT_MS,

@@ -44,7 +44,7 @@ export const MAX_BYTES_PER_SECOND = 5e9;
 
 /**
  * `samples` after `bytes` took `excessMs` beyond the round trip, that being known to within
- * `noiseMs`. `current` is what is believed now.
+ * `noiseMs`. `current` is what is believed now. `added` is what it came to, where it told anything.
  */
 export function addTransfer(
   samples: readonly RateSample[],
@@ -53,7 +53,7 @@ export function addTransfer(
   excessMs: number,
   noiseMs: number,
   at: number,
-): readonly RateSample[] {
+): { readonly samples: readonly RateSample[]; readonly added?: RateSample } {
   const rate = (1000 * bytes) / Math.max(LEAST_SIGNAL * noiseMs, excessMs);
   const bytesPerSecond = Math.min(MAX_BYTES_PER_SECOND, Math.max(MIN_BYTES_PER_SECOND, rate));
   // By the expected surplus, not the measured one: else slow samples would weigh more than quick ones.
@@ -61,19 +61,17 @@ export function addTransfer(
   const signal = Math.max((1000 * bytes) / current, clear) / noiseMs;
   const weight = (bytes / (bytes + HALF_WEIGHT_BYTES)) * (signal ** 2 / (1 + signal ** 2));
   const heaviest = Math.max(weight, ...samples.map((sample) => sample.weight));
-  if (!(weight > 0) || !(heaviest > 0)) return samples;
+  if (!(weight > 0) || !(heaviest > 0)) return { samples };
   const kept = RECENCY ** (weight / heaviest);
-  const all = [
-    ...samples.map((sample) => ({ ...sample, weight: sample.weight * kept })),
-    { bytesPerSecond, weight, at },
-  ];
-  if (all.length <= MAX_SAMPLES) return all;
+  const added: RateSample = { bytesPerSecond, weight, at };
+  const all = [...samples.map((sample) => ({ ...sample, weight: sample.weight * kept })), added];
+  if (all.length <= MAX_SAMPLES) return { samples: all, added };
   // The least telling goes, not the oldest.
   const least = all.reduce(
     (worst, sample, index) => (sample.weight < (all[worst]?.weight ?? 0) ? index : worst),
     0,
   );
-  return all.filter((_, index) => index !== least);
+  return { samples: all.filter((_, index) => index !== least), added };
 }
 
 export function fadedWeight(sample: RateSample, at: number, halfLifeMs: number): number {

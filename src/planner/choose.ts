@@ -35,6 +35,12 @@ export const WEIGHTS_MISSING = 'weights are missing and cannot be fetched';
 const DEFAULT_GOAL = goalOf();
 
 /**
+ * What a cut must promise over the better pure plan. One that promises less gains nothing that is noticed, and where it is
+ * wrong it does harm: its blocks are timed together with others more often than apart, and its link is used more.
+ */
+export const LEAST_SPLIT_GAIN = 0.02;
+
+/**
  * The plan that the goal scores best (or its mode prefers), then the soonest first token, then in the order of
  * enumeration. Throws `weights-missing` when nothing can run because endpoint and weights are out of
  * reach, and `no-plan` with `details.rejected` (`{planId: limit}`) when other limits rule out all.
@@ -56,7 +62,7 @@ export function pricePlans(input: ChooseInput): {
   const limits = [...ownLimits(input), ...(input.limits ?? [])];
   const goal = input.goal ?? DEFAULT_GOAL;
   const plans = shapes.map((shape) => withLimits(price(shape, model, goal), limits));
-  return { plans: preferred(plans.sort(byScore), goal), model };
+  return { plans: preferred(earned(plans.sort(byScore), goal), goal), model };
 }
 
 function price(shape: PlanShape, model: CostModel, goal: Goal): PricedPlan {
@@ -113,8 +119,24 @@ function weightsUpTo({ blocks }: Manifest): readonly number[] {
   return sums;
 }
 
+/** A cut that gains next to nothing stands behind the pure plan that it would replace. `plans` come best first. */
+function earned(plans: readonly PricedPlan[], { weights }: Goal): readonly PricedPlan[] {
+  const [best] = plans;
+  if (best?.kind !== 'split') return plans;
+  // Who puts a price on energy or cloud is not given a plan that works more there.
+  const isPriced = weights.cloud > 0 || weights.energy > 0;
+  const most = isPriced ? best.prediction.endpointMs : Infinity;
+  const pure = plans.find(
+    ({ kind, rejected, prediction }) =>
+      kind !== 'split' && rejected === undefined && prediction.endpointMs <= most,
+  );
+  if (pure === undefined) return plans;
+  if (pure.score * (1 - LEAST_SPLIT_GAIN) > best.score) return plans;
+  return [pure, ...plans.filter((plan) => plan !== pure)];
+}
+
 /** The plan that the mode prefers before all others, where it can begin now and is bearable. */
-function preferred(plans: PricedPlan[], goal: Goal): readonly PricedPlan[] {
+function preferred(plans: readonly PricedPlan[], goal: Goal): readonly PricedPlan[] {
   const kind = goal.mode === 'prefer-device' ? 'local' : goal.mode === 'prefer-cloud' ? 'remote' : undefined;
   const [best] = plans;
   if (kind === undefined || best === undefined) return plans;

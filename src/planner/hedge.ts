@@ -16,7 +16,7 @@ import type { LinkEstimate, PricedPlan } from './types.ts';
 export type HedgeOption = 'auto' | 'never';
 
 /** Ms of waiting that a ms of work for nothing must save, whatever the goal says of energy and cloud. */
-const WORK_PRICE = 0.05;
+const WORK_PRICE = 0.02;
 
 /** A start in two places that saves less is not noticed. */
 const LEAST_SAVING_MS = 20;

@@ -78,6 +78,13 @@ export function amountField(value: unknown, what: string): number {
   return value;
 }
 
+/** A finite number of 0 to `limit`. */
+export function amountUpTo(value: unknown, what: string, limit: number): number {
+  const amount = amountField(value, what);
+  checkLimit(what, amount, limit);
+  return amount;
+}
+
 export function choiceField<T extends string>(value: unknown, what: string, choices: readonly T[]): T {
   const found = choices.find((choice) => choice === value);
   if (found === undefined) throw badFrame(`${what} is none of ${choices.join(', ')}`);

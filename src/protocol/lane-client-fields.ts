@@ -3,9 +3,8 @@ import type { Sampling } from '../core/sampling.ts';
 import { CODECS, type Span } from '../core/span.ts';
 import { tokenList, tokensOf } from './common-fields.ts';
 import {
-  amountField,
+  amountUpTo,
   badFrame,
-  checkLimit,
   choiceField,
   countField,
   type JsonObject,
@@ -209,10 +208,4 @@ function readSampling(value: unknown): Sampling {
     repetitionPenalty,
     seed: countField(fields.seed, 'seed', Number.MAX_SAFE_INTEGER),
   };
-}
-
-function amountUpTo(value: unknown, what: string, limit: number): number {
-  const amount = amountField(value, what);
-  checkLimit(what, amount, limit);
-  return amount;
 }

@@ -94,6 +94,18 @@ export const MAX_MODELS = 256;
 /** Entries of the timing report of one request: each block apart, in each phase. */
 export const MAX_REPORT_SEGMENTS = 3 * MAX_BLOCKS;
 
+/** Models whose load is told at once: more than a page uses, and short enough to ride on every pong. */
+export const MAX_LOAD_MODELS = 16;
+
+/** Paces of a model in a load: each stage's phases whole, and at the cuts in use. */
+export const MAX_LOAD_PACES = 32;
+
+/** Ten minutes: whoever would wait so long in a queue, or for one segment, does better anywhere else. */
+export const MAX_LOAD_MS = 600_000;
+
+/** Units of a pace: samples of three days of speech. */
+export const MAX_LOAD_UNITS = 2 ** 32;
+
 /** UTF-16 units of an error's message; a stack trace or an echoed input has no business on the wire. */
 export const MAX_ERROR_MESSAGE_LENGTH = 4096;
 

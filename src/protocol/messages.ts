@@ -5,6 +5,7 @@
  */
 import type { Codec, PhaseTensors, Span } from '../core/span.ts';
 import type { WireError } from '../errors.ts';
+import type { EndpointLoad } from './endpoint-load.ts';
 import type { EndpointTiming } from './endpoint-timing.ts';
 import type { LaneClientMessage, LaneServerMessage } from './lane-messages.ts';
 
@@ -63,6 +64,8 @@ export interface HelloMessage {
   readonly type: 'hello';
   readonly protocol: number;
   readonly models: readonly string[];
+  /** Of the models that it is told for. */
+  readonly load?: EndpointLoad;
 }
 
 export interface TokensMessage {
@@ -71,7 +74,10 @@ export interface TokensMessage {
   /** Index of the first of `tokens` in the generated sequence; of a lane's loop, in that call. */
   readonly step: number;
   readonly tokens: readonly number[];
+  /** Since the answer before. */
   readonly timing: EndpointTiming;
+  /** The same by segment and phase, as in `DoneMessage`; a lane's loop has one segment, and leaves it out. */
+  readonly segments?: Readonly<Record<string, number>>;
 }
 
 /** A span that ends before the model's end: what crosses there. */
@@ -81,6 +87,8 @@ export interface OutputMessage {
   readonly step: number;
   readonly tensors: PhaseTensors;
   readonly timing: EndpointTiming;
+  /** As in `TokensMessage`. */
+  readonly segments?: Readonly<Record<string, number>>;
 }
 
 export interface DoneMessage {
@@ -104,6 +112,7 @@ export interface PongMessage {
   readonly type: 'pong';
   readonly id: number;
   readonly padding: Uint8Array;
+  readonly load?: EndpointLoad;
 }
 
 export type ServerMessage =

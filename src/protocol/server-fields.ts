@@ -1,5 +1,6 @@
 /** What an endpoint's message says apart from its tensors, to and from the header of its frame. */
 import { idOf, tokenList, tokensOf } from './common-fields.ts';
+import { readLoad, writeLoad } from './endpoint-load.ts';
 import { readError, writeError } from './error-fields.ts';
 import type { JsonObject } from './json.ts';
 import {
@@ -52,16 +53,21 @@ export function writeServerFields(message: ServerMessage): JsonObject {
   const { type } = message;
   switch (message.type) {
     case 'hello':
-      return { parameters: { type, protocol: message.protocol, models: message.models } };
+      return {
+        parameters: { type, protocol: message.protocol, models: message.models, ...writeLoad(message.load) },
+      };
     case 'tokens': {
       const { step, timing } = message;
       const tokens = tokenList('tokens', message.tokens);
-      return { id: String(message.id), parameters: { type, step, ...tokens, ...writeTiming(timing) } };
+      return {
+        id: String(message.id),
+        parameters: { type, step, ...tokens, ...writeTiming(timing), ...writeSegments(message) },
+      };
     }
     case 'output':
       return {
         id: String(message.id),
-        parameters: { type, step: message.step, ...writeTiming(message.timing) },
+        parameters: { type, step: message.step, ...writeTiming(message.timing), ...writeSegments(message) },
       };
     case 'done': {
       const { reason, segments } = message;
@@ -75,7 +81,7 @@ export function writeServerFields(message: ServerMessage): JsonObject {
       return { id: String(message.id), error, parameters: { type, ...parameters } };
     }
     case 'pong':
-      return { id: String(message.id), parameters: { type } };
+      return { id: String(message.id), parameters: { type, ...writeLoad(message.load) } };
     case 'forwarded': {
       const { call, tokens, timing } = message;
       return {
@@ -102,6 +108,7 @@ export function readServerFields(header: JsonObject): ServerFields {
         type,
         protocol: countField(fields.protocol, 'protocol version', Number.MAX_SAFE_INTEGER),
         models: models.map((model) => textField(model, 'model name', limits.MAX_NAME_LENGTH)),
+        ...readLoad(fields.load),
       };
     }
     case 'tokens':
@@ -111,10 +118,12 @@ export function readServerFields(header: JsonObject): ServerFields {
         step: countField(fields.step, 'step', limits.MAX_TOKENS_PER_REQUEST),
         tokens: tokensOf(fields.tokens, 'tokens of a message', limits.MAX_TOKENS_PER_REQUEST),
         timing: readTiming(fields),
+        ...readOptionalSegments(fields.segments),
       };
     case 'output': {
       const step = countField(fields.step, 'step', limits.MAX_TOKENS_PER_REQUEST);
-      return { type, id: idOf(header), step, timing: readTiming(fields) };
+      const segments = readOptionalSegments(fields.segments);
+      return { type, id: idOf(header), step, timing: readTiming(fields), ...segments };
     }
     case 'done': {
       const reason = choiceField(fields.reason, 'the reason of the end', REASONS);
@@ -124,7 +133,7 @@ export function readServerFields(header: JsonObject): ServerFields {
     case 'error':
       return { type, id: idOf(header, true), error: readError(header, fields, 'endpoint-failed') };
     case 'pong':
-      return { type, id: idOf(header) };
+      return { type, id: idOf(header), ...readLoad(fields.load) };
     case 'forwarded':
       return {
         type,
@@ -158,6 +167,14 @@ function readTiming(fields: JsonObject): EndpointTiming {
     computeMs: amountField(fields.compute_ms, 'compute time'),
     ...(fields.load_ms === undefined ? {} : { loadMs: amountField(fields.load_ms, 'load time') }),
   };
+}
+
+function writeSegments({ segments }: Pick<TokensMessage, 'segments'>): JsonObject {
+  return segments === undefined ? {} : { segments };
+}
+
+function readOptionalSegments(value: unknown): Pick<TokensMessage, 'segments'> {
+  return value === undefined ? {} : { segments: readSegments(value) };
 }
 
 function readSegments(value: unknown): Readonly<Record<string, number>> {

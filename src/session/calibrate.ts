@@ -1,9 +1,10 @@
 /** Measures a runner on the model's real first blocks, at two sizes. */
 import type { Clock } from '../core/clock.ts';
-import { DTYPE_BYTES, elementCount, makeTensor, type Tensor, type TensorMap } from '../core/tensor.ts';
+import { sampleFeeds, unitsFor } from '../core/sample-feeds.ts';
+import type { TensorMap } from '../core/tensor.ts';
 import type { Measurement } from '../device/fit.ts';
 import { throwIfAborted } from '../errors.ts';
-import type { GraphInput, Manifest, OnceStage } from '../package/manifest.ts';
+import type { Manifest } from '../package/manifest.ts';
 import { segmentPhase, stageAt } from '../package/segments.ts';
 import type { SpanRunner } from '../runtime/runner.ts';
 
@@ -66,28 +67,6 @@ export async function calibrate(
   }
   for (const segment of segments) await runner.unload(segment);
   return measurements;
-}
-
-/** Inputs of a stage at an extent, with meaningless content. */
-export function sampleFeeds(stage: OnceStage, units: number): TensorMap {
-  return Object.fromEntries(stage.inputs.map((input) => [input.name, sampleInput(input, stage, units)]));
-}
-
-/** The extent at which a stage yields about so many rows. */
-export function unitsFor(stage: OnceStage, rows: number): number {
-  const { base, perUnit } = stage.rows;
-  return perUnit > 0 ? Math.max(1, Math.round((rows - base) / perUnit)) : 1;
-}
-
-/** A quiet wave: silence can be faster than sound where denormals are. */
-function sampleInput(input: GraphInput, stage: OnceStage, units: number): Tensor {
-  const dims = input.dims.map((dim, axis) => dim ?? (axis === 0 && stage.extent.axis !== 0 ? 1 : units));
-  const bytes = new Uint8Array(elementCount(dims) * DTYPE_BYTES[input.dtype]);
-  if (input.dtype === 'float32') {
-    const values = new Float32Array(bytes.buffer);
-    for (let index = 0; index < values.length; index += 1) values[index] = 0.1 * Math.sin(index * 0.05);
-  }
-  return makeTensor(input.dtype, dims, bytes);
 }
 
 export function median(values: readonly number[]): number {

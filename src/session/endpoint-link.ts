@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Codec } from '../core/span.ts';
 import { IsthmusError, isIsthmusError } from '../errors.ts';
 import type { EndpointState } from '../planner/types.ts';
+import type { ModelLoad } from '../protocol/endpoint-load.ts';
 import type { EncodeOptions } from '../protocol/frame.ts';
 import type { OpenLaneMessage } from '../protocol/lane-messages.ts';
 import type { ClientMessage, ServerMessage, StartMessage } from '../protocol/messages.ts';
@@ -29,6 +30,8 @@ export interface EndpointLinkOptions {
   readonly timeout: (ms: number) => AbortSignal;
   readonly model: string;
   readonly onState: (state: EndpointState) => void;
+  /** Told what the endpoint says of the model's load, with its hello and with pongs. */
+  readonly onLoad?: (load: ModelLoad) => void;
 }
 
 /** One request under way, or one lane. */
@@ -198,9 +201,12 @@ export class EndpointLink {
   }
 
   async #handshake(onClose: () => void): Promise<LiveConnection> {
-    const { connect, model, timeout } = this.#options;
+    const { connect, model, timeout, onLoad } = this.#options;
     const connection = await connect({ signal: this.#stop.signal });
-    const live = new LiveConnection(connection, timeout(HELLO_TIMEOUT_MS), onClose);
+    const live = new LiveConnection(connection, timeout(HELLO_TIMEOUT_MS), onClose, (load) => {
+      const own = Object.hasOwn(load, model) ? load[model] : undefined;
+      if (own !== undefined) onLoad?.(own);
+    });
     const stop = (): void => live.close(closedError());
     if (this.#stop.signal.aborted) stop();
     this.#stop.signal.addEventListener('abort', stop, { once: true });

@@ -1,14 +1,18 @@
 /** What a session has learned: the device, the endpoint, the link and how long answers are. */
 import type { Clock } from '../core/clock.ts';
+import { type Forecast, forecastOf, observeForecast } from '../core/forecast.ts';
 import {
   type EndpointProfile,
   endpointPrior,
   endpointSide,
   observeEndpoint,
+  observeServed,
   parseSegmentKey,
 } from '../device/endpoint-profile.ts';
 import { fitProfile, type Measurement } from '../device/fit.ts';
-import { fadeProfile, type LearnedProfile, observe } from '../device/learned-profile.ts';
+import { fadeProfile, type LearnedProfile } from '../device/learned-profile.ts';
+import { NEW_PACE } from '../device/pace-forecast.ts';
+import { nextSide, observeRuns, type PacedSide, type Run, unpaced } from '../device/paced-side.ts';
 import {
   addMeasurements,
   type DeviceProfile,
@@ -34,9 +38,11 @@ import {
 import type { Manifest } from '../package/manifest.ts';
 import { type Doubt, type Finished, type Known, NEW_DOUBT, observeFinished } from '../planner/doubt.ts';
 import type { EndpointSide, LinkEstimate, PricedPlan, SideProfile, Workload } from '../planner/types.ts';
+import type { ModelLoad, ServedPace } from '../protocol/endpoint-load.ts';
 import type { DoneMessage } from '../protocol/messages.ts';
 import type { ExecutionProvider } from '../runtime/runner.ts';
 import type { JsonStore } from '../storage/json-store.ts';
+import { ToldLoad } from './told-load.ts';
 
 /** Weight of the newest request in the expected length of an answer. */
 const TOKENS_LEARNING_RATE = 0.3;
@@ -53,11 +59,13 @@ export class Knowledge {
   readonly #manifest: Manifest;
   readonly #profiles: JsonStore;
   readonly #clock: Clock;
-  #device: LearnedProfile | undefined;
+  #device: PacedSide | undefined;
   #stored: DeviceProfile | undefined;
   #endpoint: EndpointProfile | undefined;
   #tokenShare = TOKENS_PRIOR_SHARE;
+  #tokens: Forecast | undefined;
   #deviceSeenAt: number | undefined;
+  readonly #told = new ToldLoad();
 
   constructor(manifest: Manifest, profiles: JsonStore, clock: Clock) {
     this.#manifest = manifest;
@@ -65,13 +73,17 @@ export class Knowledge {
     this.#clock = clock;
   }
 
-  /** The measured costs of this device. */
+  /** The measured costs of this device, at the pace that is forecast for the next request. */
   get device(): SideProfile {
-    return this.learned.side;
+    return nextSide(this.#measured);
   }
 
-  /** The same with how often each was measured. */
+  /** As measured, with how often. */
   get learned(): LearnedProfile {
+    return this.#measured.learned;
+  }
+
+  get #measured(): PacedSide {
     if (this.#device === undefined) throw new IsthmusError('internal', 'the device was not measured yet');
     return this.#device;
   }
@@ -104,9 +116,11 @@ export class Knowledge {
 
   /** Without a stored profile what is learned stays in memory. */
   useDevice(learned: LearnedProfile, profile?: DeviceProfile): void {
-    this.#device = learned;
+    this.#device = unpaced(learned);
     this.#deviceSeenAt = this.#clock.now();
     this.#stored = profile;
+    const early = this.#told.takeEarly();
+    if (early !== undefined) this.observeLoad(early);
   }
 
   /** Ms since anything was measured on the device. */
@@ -145,10 +159,10 @@ export class Knowledge {
     if (!(atLeast > 1) || plan.kind === 'split') return;
     const ratio = Math.min(MAX_LOSS_RATIO, atLeast);
     if (plan.kind === 'local') {
-      for (const { segment, phase, units, ms } of this.#expected(this.device, workload)) {
-        if (this.#device !== undefined)
-          this.#device = observe(this.#device, segment, phase, units, ms * ratio);
-      }
+      const runs = this.#expected(this.device, workload).map((one): Run => {
+        return { ...one, ms: one.ms * ratio, runs: one.phase === 'step' ? workload.tokens + 1 : 1 };
+      });
+      this.#device = unpaced(observeRuns(this.#measured, runs).learned);
       return;
     }
     const { side, queueMs } = this.endpoint;
@@ -162,6 +176,9 @@ export class Knowledge {
     const { bytesUp } = plan.prediction;
     const ms = ratio * (rttMs + (1000 * bytesUp) / upBytesPerSecond);
     this.observeLink({ kind: 'transfer', direction: 'up', bytes: bytesUp, ms });
+    // A bound is no observation: what was forecast before it holds no more, and begins anew.
+    if (this.#endpoint !== undefined) this.#endpoint = { ...this.#endpoint, pace: NEW_PACE, wait: undefined };
+    this.link = { ...this.link, ahead: {} };
   }
 
   /** What each stage is believed to take on a side, phase by phase; one step of a loop. */
@@ -181,7 +198,7 @@ export class Knowledge {
   /** Corrects the device's costs by what a request took there, and stores them. */
   async observeDevice(segmentMs: Readonly<Record<string, number>>, workload: Workload): Promise<void> {
     const extents = stageExtents(this.#manifest, workload.units);
-    const measurements: Measurement[] = [];
+    const runs: Run[] = [];
     for (const [key, total] of Object.entries(segmentMs)) {
       const parsed = parseSegmentKey(key);
       if (parsed === undefined || this.#device === undefined) continue;
@@ -189,17 +206,36 @@ export class Knowledge {
       const isStep = phase === 'step';
       const units = isStep ? 1 : (extents[segment.stage] ?? 0);
       // A loop of n tokens takes n + 1 steps: the last one finds the end.
-      const ms = isStep ? total / (workload.tokens + 1) : total;
-      this.#device = observe(this.#device, segment, phase, units, ms);
-      this.#deviceSeenAt = this.#clock.now();
-      measurements.push({ segment, phase, units, ms });
+      const times = isStep ? workload.tokens + 1 : 1;
+      runs.push({ segment, phase, units, ms: total / times, runs: times });
     }
-    if (this.#stored === undefined || measurements.length === 0) return;
-    this.#stored = addMeasurements(this.#stored, measurements, this.#clock.epoch());
+    if (this.#device === undefined || runs.length === 0) return;
+    this.#device = observeRuns(this.#device, runs);
+    this.#deviceSeenAt = this.#clock.now();
+    if (this.#stored === undefined) return;
+    const measured = runs.map(({ runs: _, ...measurement }): Measurement => measurement);
+    this.#stored = addMeasurements(this.#stored, measured, this.#clock.epoch());
     await this.#write(this.#stored);
   }
 
+  /** Told of what others' requests took at the endpoint: at once what is known, then what is heard. */
+  onServed(listener: (pace: ServedPace) => void): void {
+    this.#told.listen(listener);
+  }
+
+  /** What the endpoint says of itself with a hello or a pong. */
+  observeLoad(load: ModelLoad): void {
+    if (this.#device === undefined) {
+      // Guesses about the endpoint begin with the device: it is measured first.
+      this.#told.keepEarly(load);
+      return;
+    }
+    const profile = this.#endpoint ?? endpointPrior(this.device);
+    this.#endpoint = observeServed(profile, this.#manifest, load.queueMs, this.#told.news(load));
+  }
+
   observeEndpoint(done: Pick<DoneMessage, 'segments' | 'timing'>, turns: number, workload: Workload): void {
+    this.#told.served();
     this.#endpoint = observeEndpoint(this.#endpoint ?? endpointPrior(this.device), this.#manifest, {
       segments: done.segments,
       queueMs: done.timing.queueMs,
@@ -210,11 +246,12 @@ export class Knowledge {
 
   /** @param bound most tokens that the request may make */
   expectedTokens(bound: number): number {
-    return Math.max(1, Math.round(bound * this.#tokenShare));
+    return Math.max(1, Math.round(bound * forecastOf(this.#tokens, this.#tokenShare).value));
   }
 
   observeTokens(tokens: number, bound: number): void {
     if (bound <= 0) return;
+    this.#tokens = observeForecast(this.#tokens, Math.max(1, tokens) / bound, { usual: this.#tokenShare });
     this.#tokenShare += TOKENS_LEARNING_RATE * (tokens / bound - this.#tokenShare);
   }
 

@@ -1,5 +1,6 @@
 /** One connection that said hello: its requests, and who gets which message. */
 import { type ErrorCode, fromWireError, IsthmusError, toIsthmusError, type WireError } from '../errors.ts';
+import type { EndpointLoad } from '../protocol/endpoint-load.ts';
 import { decodeServerMessage, type EncodeOptions, encodeClientMessage } from '../protocol/frame.ts';
 import { type ClientMessage, PROTOCOL_VERSION, type ServerMessage } from '../protocol/messages.ts';
 import type { FrameConnection, Traffic } from '../transport/transport.ts';
@@ -25,13 +26,21 @@ export class LiveConnection {
   readonly #connection: FrameConnection;
   readonly #entries = new Map<number, Entry>();
   readonly #hello: MessageQueue;
+  readonly #onLoad: (load: EndpointLoad) => void;
 
   /**
    * @param signal ends the wait for the hello
    * @param onClose called once; everything that was open has failed by then
+   * @param onLoad called with what a hello or a pong tells of the endpoint
    */
-  constructor(connection: FrameConnection, signal: AbortSignal, onClose: () => void) {
+  constructor(
+    connection: FrameConnection,
+    signal: AbortSignal,
+    onClose: () => void,
+    onLoad: (load: EndpointLoad) => void = () => undefined,
+  ) {
     this.#connection = connection;
+    this.#onLoad = onLoad;
     this.#hello = new MessageQueue(signal);
     connection.onClose((error) => {
       const lost = error ?? new IsthmusError('endpoint-lost', 'the endpoint closed the connection');
@@ -97,6 +106,9 @@ export class LiveConnection {
       // Who sends what cannot be read cannot be trusted with the rest; closing also frees its state.
       this.close(toIsthmusError(error, 'bad-frame'));
       return;
+    }
+    if ((message.type === 'hello' || message.type === 'pong') && message.load !== undefined) {
+      this.#onLoad(message.load);
     }
     if (message.type === 'hello') {
       this.#hello.push(message);

@@ -2,11 +2,10 @@
  * A small request of our own, once the whole model is here and nobody is waiting: what the first blocks
  * could not tell (a decoder's steps, above all) is measured before the next plan rests on a guess.
  */
-
+import { sampleFeeds, unitsFor } from '../core/sample-feeds.ts';
 import type { Manifest, OnceStage } from '../package/manifest.ts';
 import { stageAt } from '../package/segments.ts';
 import type { Workload } from '../planner/types.ts';
-import { sampleFeeds, unitsFor } from './calibrate.ts';
 import type { Shared } from './parts.ts';
 
 /** Rows (frames) of the rehearsal, and tokens of its answer: enough to see each phase run warm. */

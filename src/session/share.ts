@@ -16,15 +16,23 @@ export function share(parts: SessionParts, options: OpenOptions, hooks: Hooks): 
   const emit: Shared['emit'] = (event) => {
     if (!hooks.isClosed()) options.onEvent?.(event);
   };
+  const knowledge = new Knowledge(manifest, parts.profiles, clock);
   const link =
     connect === undefined
       ? undefined
-      : new EndpointLink({ connect, clock, timeout, model: manifest.name, onState: hooks.onEndpoint });
+      : new EndpointLink({
+          connect,
+          clock,
+          timeout,
+          model: manifest.name,
+          onState: hooks.onEndpoint,
+          onLoad: (load) => knowledge.observeLoad(load),
+        });
   return {
     parts,
     options,
     device: new DeviceSide(manifest, parts.runner, { clock, start: startRunner }),
-    knowledge: new Knowledge(manifest, parts.profiles, clock),
+    knowledge,
     link,
     emit,
     timeout,

@@ -2,11 +2,14 @@
 import { fitProfile, type Measurement } from '../device/fit.ts';
 import { recheckInMs } from '../device/recheck.ts';
 import { phaseMs } from '../device/span-ms.ts';
+import { stageExtents } from '../device/work.ts';
 import { type Idleness, MAX_IDLE_PROBES, PROBE_INTERVAL_MS, pingsOf, planProbe } from '../link/probe.ts';
+import type { Manifest } from '../package/manifest.ts';
 import { type Choice, choosePlan } from '../planner/choose.ts';
 import { dueMs, hedgeInMs, secondPlan, startsBoth } from '../planner/hedge.ts';
 import { goalOf } from '../planner/objective.ts';
 import type { PlanShape, PricedPlan, Workload } from '../planner/types.ts';
+import type { ServedPace } from '../protocol/endpoint-load.ts';
 import { Knowledge } from '../session/knowledge.ts';
 import { createMemoryJsonStore } from '../storage/json-store.ts';
 import type { Agent, Ask } from './agents.ts';
@@ -20,25 +23,49 @@ const CALIBRATED_BLOCKS = 2;
 const CALIBRATION_UNITS = [0.25, 1] as const;
 const CALIBRATION_DEVIATION = 0.05;
 const PROBE_DEVIATION = 0.12;
+/** A mean of late waits is no more than that. */
+const QUEUE_DEVIATION = 0.3;
 
 /** As `session/rehearse` does it: a short input, as a share of the first request's, and a few tokens. */
 const REHEARSAL = { share: 0.25, tokens: 4 };
 const RECHECK = { share: 0.06, tokens: 1 };
 const REHEARSALS = 2;
 
+const REMOTE: PlanShape = { id: 'remote', kind: 'remote', cut: 0, codec: 'fp32' };
 const LOCAL = (blocks: number): PlanShape => ({ id: 'local', kind: 'local', cut: blocks, codec: 'none' });
 
 export function plannerAgent(world: World, random: Random): Agent {
   const { manifest } = world;
   const typicalUnits = world.moments[0]?.workload.units ?? 1;
   let now = 0;
+  let told: readonly ServedPace[] = [];
   const clock = { now: () => now, epoch: () => now };
   const knowledge = new Knowledge(manifest, createMemoryJsonStore(), clock);
   knowledge.useDevice(fitProfile(manifest, 'wasm', calibration(world, random)));
-  const probe = (at: number, idleness: Idleness, { link }: Moment): void => {
+  /**
+   * What the endpoint says of itself with a hello or a pong: how long answers wait, and paces as they were when
+   * it last worked: for its own rehearsal before anyone came, and at any time where others keep it busy.
+   */
+  const hear = (moment: Moment, isFirst: boolean): void => {
+    const isBusy = moment.queueMs > 0;
+    const workload = isBusy
+      ? moment.workload
+      : { units: Math.round(typicalUnits * REHEARSAL.share), tokens: REHEARSAL.tokens };
+    const queueMs = moment.queueMs * random.factor(QUEUE_DEVIATION);
+    if (!isFirst && !isBusy) {
+      knowledge.observeLoad({ queueMs, paces: told });
+      return;
+    }
+    const { endpointMs } = playOut(REMOTE, trueCosts(world, { ...moment, workload }), random);
+    told = pacesOf(endpointMs, world.manifest, workload);
+    knowledge.observeLoad({ queueMs, paces: told });
+  };
+  const probe = (at: number, idleness: Idleness, moment: Moment): void => {
+    const { link } = moment;
     now = at;
     const planned = planProbe(knowledge.link, idleness, at);
     if (planned === undefined) return;
+    hear(moment, false);
     for (const { upBytes, downBytes, seen } of pingsOf(planned)) {
       const bytesMs = (1000 * upBytes) / link.upBytesPerSecond + (1000 * downBytes) / link.downBytesPerSecond;
       knowledge.observeLink(seen((link.rttMs + bytesMs) * random.factor(PROBE_DEVIATION)));
@@ -143,6 +170,7 @@ export function plannerAgent(world: World, random: Random): Agent {
     if (last === undefined) {
       // Weights are here in these worlds: the whole model was rehearsed before anyone asked.
       for (let run = 0; run < REHEARSALS; run += 1) rehearse(momentOf(ask), REHEARSAL);
+      if (ask.isUp) hear(momentOf(ask), true);
       if (ask.isUp) probe(ask.at, { quietMs: Infinity, probes: 0 }, momentOf(ask));
       return;
     }
@@ -162,6 +190,20 @@ export function plannerAgent(world: World, random: Random): Agent {
     if (found === undefined) throw new RangeError(`nothing was asked at ${at}`);
     return found;
   }
+}
+
+/** One run of each segment, from the times of a whole request. */
+function pacesOf(
+  segments: Readonly<Record<string, number>>,
+  manifest: Manifest,
+  { units, tokens }: Workload,
+): readonly ServedPace[] {
+  const extents = stageExtents(manifest, units);
+  return Object.entries(segments).map(([segment, ms]): ServedPace => {
+    const isStep = segment.endsWith(':step');
+    const extent = Math.round(extents[Number(segment.split(':')[0])] ?? 0);
+    return { segment, units: isStep ? 1 : extent, ms: isStep ? ms / (tokens + 1) : ms };
+  });
 }
 
 function sum(times: Readonly<Record<string, number>>): number {

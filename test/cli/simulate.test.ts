@@ -83,6 +83,17 @@ describe('isthmus simulate', () => {
     expect((await simulate(speech.dir, '--codec', 'int8')).code).toBe(2);
   });
 
+  it('times a decision and tells how far forecasts are off', async () => {
+    const { code, stdout } = await simulate(speech.dir, '--decisions', '--json');
+    expect(code).toBe(0);
+    const { blocks, msPerDecision, forecasts } = JSON.parse(stdout);
+    expect(blocks).toBe(64);
+    expect(msPerDecision).toBeGreaterThan(0);
+    expect(forecasts).toHaveLength(18);
+    expect((await simulate(speech.dir, '--decisions')).stdout).toContain('ms a decision at 64 blocks');
+    expect((await simulate(speech.dir, '--decisions', '--worlds', '5')).code).toBe(2);
+  });
+
   it.each([
     [['--map', '--codec', 'mp3']],
     [['--map', '--endpoint-ms', '0']],

@@ -4,6 +4,7 @@ import { GREEDY } from '../../src/core/sampling.ts';
 import { HostedLane, type HostedLoopOptions } from '../../src/endpoint/hosted-lane.ts';
 import type { PlacedLane } from '../../src/endpoint/lane-runner.ts';
 import { MAX_SLICE_TOKENS } from '../../src/endpoint/limits.ts';
+import { LoadBook } from '../../src/endpoint/load-book.ts';
 import { SegmentPool } from '../../src/endpoint/segment-pool.ts';
 import { TurnQueue } from '../../src/endpoint/turn-queue.ts';
 import type { ForwardRequest, LoopRequest } from '../../src/runtime/lane.ts';
@@ -60,6 +61,7 @@ function setup(queue = new TurnQueue()) {
     queue,
     pool: new SegmentPool(loader, 4),
     clock: { now: () => now++, epoch: () => 0 },
+    load: new LoadBook(),
     watch: (work) => work,
   });
   return { lane, hosted, queue };

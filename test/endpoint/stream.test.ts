@@ -24,7 +24,13 @@ describe('a stream', () => {
     const endpoint = await start({ packages: [speech, once] });
     const { StreamClient } = await import('./stream-client.ts');
     const client = new StreamClient(endpoint.url);
-    expect(await client.next('hello')).toEqual({ type: 'hello', protocol: 2, models: ['speech', 'once'] });
+    const idle = { queueMs: 0, paces: [] };
+    expect(await client.next('hello')).toEqual({
+      type: 'hello',
+      protocol: 2,
+      models: ['speech', 'once'],
+      load: { speech: idle, once: idle },
+    });
     await client.close();
   });
 

@@ -14,7 +14,7 @@ import { TINY } from '../fixtures/tiny-models.ts';
 import { StreamClient } from './stream-client.ts';
 
 export async function start(options: EndpointOptions): Promise<Endpoint> {
-  const endpoint = await createEndpoint(options);
+  const endpoint = await createEndpoint({ rehearse: false, ...options });
   onTestFinished(() => endpoint.close({ graceMs: 0 }));
   return endpoint;
 }

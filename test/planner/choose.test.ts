@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isIsthmusError } from '../../src/errors.ts';
-import { type ChooseInput, choosePlan, ENDPOINT_DOWN, WEIGHTS_MISSING } from '../../src/planner/choose.ts';
+import {
+  type ChooseInput,
+  choosePlan,
+  ENDPOINT_DOWN,
+  LEAST_SPLIT_GAIN,
+  WEIGHTS_MISSING,
+} from '../../src/planner/choose.ts';
 import { speechManifest } from '../fixtures/manifest.ts';
 import { endpointOf, flatSide, inputOf, linkOf, sideOf } from './sides.ts';
 
@@ -43,7 +49,14 @@ describe('choosePlan', () => {
         expect(plans).toHaveLength(41);
         for (const plan of plans) {
           if (plan.rejected !== undefined) continue;
-          expect(chosen.prediction.totalMs).toBeLessThanOrEqual(plan.prediction.totalMs);
+          // A cut must promise more than a pure plan by a margin, any other plan just less time.
+          const margin = chosen.kind !== 'split' && plan.kind === 'split' ? 1 - LEAST_SPLIT_GAIN : 1;
+          expect(chosen.prediction.totalMs * margin).toBeLessThanOrEqual(plan.prediction.totalMs);
+          if (plan.kind !== 'split' && chosen.kind === 'split') {
+            expect(chosen.prediction.totalMs).toBeLessThan(
+              plan.prediction.totalMs * (1 - LEAST_SPLIT_GAIN) * (1 + 1e-12),
+            );
+          }
           if (chosen.prediction.totalMs === plan.prediction.totalMs) {
             expect(chosen.prediction.ttftMs).toBeLessThanOrEqual(plan.prediction.ttftMs);
           }

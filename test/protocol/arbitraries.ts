@@ -126,6 +126,17 @@ export const clientMessages: fc.Arbitrary<ClientMessage> = fc.oneof(
   }),
 );
 
+const segments = fc.dictionary(names, ms, { maxKeys: 3 });
+const told = fc.double({ min: 0, max: 600_000, noNaN: true }).map((value) => value + 0);
+const loads = fc.dictionary(
+  names,
+  fc.record({
+    queueMs: told,
+    paces: fc.array(fc.record({ segment: names, units: fc.nat(2 ** 31), ms: told }), { maxLength: 3 }),
+  }),
+  { maxKeys: 2 },
+);
+
 const codes = fc.constantFrom(...(Object.keys(ERROR_CODES) as ErrorCode[]));
 const details = fc.dictionary(
   fc.string({ maxLength: 5 }).filter((key) => key !== '__proto__'),
@@ -138,14 +149,26 @@ export const serverMessages: fc.Arbitrary<ServerMessage> = fc.oneof(
     protocol: fc.nat(),
     models: fc.array(names, { maxLength: 3 }),
   }),
-  fc.record({ type: fc.constant('tokens' as const), id: ids, step: steps, tokens, timing }),
-  fc.record({ type: fc.constant('output' as const), id: ids, step: steps, tensors: phaseTensors, timing }),
+  fc.record({
+    type: fc.constant('hello' as const),
+    protocol: fc.nat(),
+    models: fc.array(names, { maxLength: 3 }),
+    load: loads,
+  }),
+  fc.record(
+    { type: fc.constant('tokens' as const), id: ids, step: steps, tokens, timing, segments },
+    { requiredKeys: ['type', 'id', 'step', 'tokens', 'timing'] },
+  ),
+  fc.record(
+    { type: fc.constant('output' as const), id: ids, step: steps, tensors: phaseTensors, timing, segments },
+    { requiredKeys: ['type', 'id', 'step', 'tensors', 'timing'] },
+  ),
   fc.record({
     type: fc.constant('done' as const),
     id: ids,
     reason: fc.constantFrom('eos' as const, 'max-tokens' as const, 'cancelled' as const, 'output' as const),
     timing,
-    segments: fc.dictionary(names, ms, { maxKeys: 3 }),
+    segments,
   }),
   fc.record({
     type: fc.constant('error' as const),
@@ -155,7 +178,10 @@ export const serverMessages: fc.Arbitrary<ServerMessage> = fc.oneof(
       { requiredKeys: ['code', 'message'] },
     ),
   }),
-  fc.record({ type: fc.constant('pong' as const), id: ids, padding }),
+  fc.record(
+    { type: fc.constant('pong' as const), id: ids, padding, load: loads },
+    { requiredKeys: ['type', 'id', 'padding'] },
+  ),
   fc.record({
     type: fc.constant('forwarded' as const),
     id: ids,

@@ -93,7 +93,7 @@ export async function startEndpoint(
   pkg: OpenedPackage,
   options: Partial<EndpointOptions> = {},
 ): Promise<Endpoint> {
-  const endpoint = await createEndpoint({ packages: [pkg], ...options });
+  const endpoint = await createEndpoint({ packages: [pkg], rehearse: false, ...options });
   onTestFinished(() => endpoint.close({ graceMs: 0 }));
   return endpoint;
 }

@@ -25,7 +25,7 @@ export interface Told {
 
 declare global {
   var link: {
-    open(packageUrl: string): Promise<void>;
+    open(packageUrl: string, options?: { readonly threads?: number }): Promise<void>;
     ask(question: Question): Promise<Told>;
     close(): Promise<void>;
     /** Bytes of the page and its workers. */
@@ -35,8 +35,8 @@ declare global {
 
 let session: TextSession | undefined;
 
-async function open(packageUrl: string): Promise<void> {
-  session = await createSession(packageUrl);
+async function open(packageUrl: string, options: { readonly threads?: number } = {}): Promise<void> {
+  session = await createSession(packageUrl, options);
   // Everything is here before the first question: no weights beside the measured traffic.
   await session.prefetch();
 }

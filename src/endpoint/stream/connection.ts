@@ -34,7 +34,12 @@ export class StreamConnection {
     // The socket closes itself with 1002, 1007 or 1009 after such an error; unheard it would end the process.
     socket.on('error', (error) => service.log(`a stream failed: ${error.message}`));
     socket.on('close', () => this.#closed());
-    this.#send({ type: 'hello', protocol: PROTOCOL_VERSION, models: [...service.hosts.keys()] });
+    this.#send({
+      type: 'hello',
+      protocol: PROTOCOL_VERSION,
+      models: [...service.hosts.keys()],
+      load: service.load(),
+    });
   }
 
   #receive(data: RawData, isBinary: boolean): void {
@@ -77,7 +82,12 @@ export class StreamConnection {
         this.#lanes.get(message.id)?.cancel();
         return;
       case 'ping':
-        this.#send({ type: 'pong', id: message.id, padding: new Uint8Array(message.replyBytes) });
+        this.#send({
+          type: 'pong',
+          id: message.id,
+          padding: new Uint8Array(message.replyBytes),
+          load: this.#service.load(),
+        });
     }
   }
 

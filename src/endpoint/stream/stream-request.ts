@@ -11,7 +11,7 @@ import type {
 } from '../../protocol/messages.ts';
 import { checkStep, isLossy } from '../check-feeds.ts';
 import type { ModelHost } from '../model-host.ts';
-import { checkRequest, type SpanSink, serveSpan, spanKind } from '../serve-span.ts';
+import { type AnswerTimes, checkRequest, type SpanSink, serveSpan, spanKind } from '../serve-span.ts';
 import type { Service } from '../service.ts';
 import { StepInbox } from './step-inbox.ts';
 
@@ -112,14 +112,14 @@ export class StreamRequest {
     const { id, span, codec } = start;
     const lossy = (phase: Phase, name: string): boolean => isLossy(host.manifest, span.to, phase, name);
     return {
-      token: async (step: number, token: number, timing: EndpointTiming) => {
+      token: async (step: number, token: number, times: AnswerTimes) => {
         await room();
-        send({ type: 'tokens', id, step, tokens: [token], timing });
+        send({ type: 'tokens', id, step, tokens: [token], ...times });
         service.metrics.tokens(1);
       },
-      output: async (step: number, tensors: PhaseTensors, timing: EndpointTiming) => {
+      output: async (step: number, tensors: PhaseTensors, times: AnswerTimes) => {
         await room();
-        send({ type: 'output', id, step, tensors, timing }, { codec, lossy });
+        send({ type: 'output', id, step, tensors, ...times }, { codec, lossy });
       },
     };
   }

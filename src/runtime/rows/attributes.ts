@@ -3,8 +3,9 @@ import type { OnnxNode, OnnxTensor } from '../../graph/onnx-types.ts';
 import { dtypeOf } from '../../graph/onnx-types.ts';
 
 export function intOf(node: OnnxNode, name: string): number | undefined {
-  const value = node.attributes.find((attribute) => attribute.name === name)?.int;
-  return value === undefined ? undefined : Number(value);
+  const attribute = node.attributes.find((entry) => entry.name === name);
+  // Some writers leave out the field of a zero.
+  return attribute === undefined ? undefined : Number(attribute.int ?? 0n);
 }
 
 export function intsOf(node: OnnxNode, name: string): readonly number[] | undefined {
@@ -16,8 +17,9 @@ const FLOAT_TAG = 0x15;
 
 export function floatOf(node: OnnxNode, name: string): number | undefined {
   const attribute = node.attributes.find((entry) => entry.name === name);
-  const field = attribute?.rest.find((bytes) => bytes[0] === FLOAT_TAG && bytes.length === 5);
-  return field && new DataView(field.buffer, field.byteOffset, 5).getFloat32(1, true);
+  if (attribute === undefined) return undefined;
+  const field = attribute.rest.find((bytes) => bytes[0] === FLOAT_TAG && bytes.length === 5);
+  return field === undefined ? 0 : new DataView(field.buffer, field.byteOffset, 5).getFloat32(1, true);
 }
 
 /** Elements of a constant that is in the graph itself; `undefined` for others. */

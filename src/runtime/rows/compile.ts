@@ -6,7 +6,7 @@ import type { OnnxModel, OnnxNode, OnnxValue } from '../../graph/onnx-types.ts';
 import type { LoopStage } from '../../package/manifest.ts';
 import { floatOf, intOf } from './attributes.ts';
 import type { Program, Rows } from './program.ts';
-import { readAttention, readConcat, readSlice } from './read-attention.ts';
+import { PADDING_ROWS, readAttention, readConcat, readSlice } from './read-attention.ts';
 import { finishEmbedding, looked, readLooked, readLookedScales } from './read-embedding.ts';
 import {
   finishProduct,
@@ -20,7 +20,6 @@ import {
 import {
   finishGate,
   finishScale,
-  isPlacing,
   readCast,
   readGather,
   readGelu,
@@ -30,9 +29,18 @@ import {
   readTranspose,
   readUnsqueeze,
 } from './read-shapes.ts';
-import { floats, NotForKernels, Reading, refuse } from './reading.ts';
+import { floats, isPlain, NotForKernels, Reading, refuse } from './reading.ts';
 
 const FLOAT32 = 1;
+
+/** Operators of onnxruntime's own domain; the others are ONNX's, or registered as such. */
+const ORT_DOMAIN = 'com.microsoft';
+const ORT_OPERATORS: ReadonlySet<string> = new Set([
+  'GroupQueryAttention',
+  'MatMulIntegerToFloat',
+  'QuickGelu',
+  'SkipSimplifiedLayerNormalization',
+]);
 
 type ReadNode = (reading: Reading, node: OnnxNode) => void;
 
@@ -82,6 +90,10 @@ function compile({ graph }: OnnxModel, stage: LoopStage): Program {
     if (rows !== undefined) inputs.set(value.name, rows);
   }
   for (const node of graph.nodes) {
+    const domain = ORT_OPERATORS.has(node.opType) ? ORT_DOMAIN : '';
+    if (node.domain !== domain && !(domain === '' && node.domain === 'ai.onnx')) {
+      refuse(node, `of the domain '${node.domain}'`);
+    }
     const read = READERS[node.opType] ?? refuse(node, 'no kernel does it');
     read(reading, node);
   }
@@ -92,7 +104,7 @@ function compile({ graph }: OnnxModel, stage: LoopStage): Program {
     const value = reading.values.get(name);
     const codes = looked(reading, value);
     if (codes !== undefined) outputs.set(name, { ...codes, picked: false });
-    else if (value?.is === 'rows') {
+    else if (value?.is === 'rows' && isPlain(value) && !reading.turned.has(value.buffer.id)) {
       const { buffer, width, dtype, part } = value;
       outputs.set(name, { buffer, width, dtype, picked: part === 'head' });
     } else throw new NotForKernels(`the result '${name}' is no rows`);
@@ -118,12 +130,13 @@ function readInput(reading: Reading, stage: LoopStage, value: OnnxValue): Rows |
   const feed = stage.feeds.find(({ input }) => input === name);
   const state = stage.states.find(({ input }) => input === name);
   if (name === stage.tokenInput.name) reading.values.set(name, { is: 'tokens' });
-  else if (feed !== undefined) reading.values.set(name, { is: feed.kind === 'picked' ? 'picked' : 'unused' });
+  else if (feed?.kind === 'picked') reading.values.set(name, { is: 'picked' });
+  else if (feed !== undefined) reading.values.set(name, { is: 'place', kind: feed.kind, plus: 0 });
   else if (state !== undefined) {
     if (state.growth !== 'shared' || state.dtype !== 'float32' || state.axis !== 2) {
       throw new NotForKernels(`the state '${name}' is of another kind`);
     }
-    reading.values.set(name, { is: 'state', name });
+    reading.values.set(name, { is: 'state', name, output: state.output });
   } else {
     const codes = readLooked(reading, value);
     if (codes !== undefined) return codes;
@@ -147,9 +160,10 @@ function failInput(name: string): never {
 /** Rows and rows, or rows and a vector for each; or positions, which the kernels know. */
 function readAdd(reading: Reading, node: OnnxNode): void {
   const [a, b] = [reading.get(node, 0), reading.get(node, 1)];
-  if (a.is === 'unused') {
-    if (!isPlacing(reading, node)) refuse(node, 'adds to a position what is not known');
-    reading.set(node, a);
+  if (a.is === 'place') {
+    const plus = reading.scalar(node, 1);
+    if (plus !== PADDING_ROWS) refuse(node, `adds ${plus} to a position`);
+    reading.set(node, { ...a, plus: a.plus + plus });
     return;
   }
   const left = reading.plain(node, 0);

@@ -86,15 +86,25 @@ export class Heap {
   #reachFor(end: number): void {
     if (end <= this.#reach) return;
     const wanted = Math.max(end, this.#reach + LEAST_GROWTH);
-    try {
-      this.#grow(wanted);
-    } catch (cause) {
+    if (wanted > end && this.#tryToReach(wanted) === undefined) return;
+    const cause = this.#tryToReach(end);
+    if (cause !== undefined) {
       throw new IsthmusError('run-failed', `no memory for ${end} bytes; close other sessions or tabs`, {
         cause,
         details: { bytes: end },
       });
     }
-    this.#reach = wanted;
+  }
+
+  /** Why not, where it cannot. */
+  #tryToReach(end: number): unknown {
+    try {
+      this.#grow(end);
+    } catch (error) {
+      return error ?? 'refused';
+    }
+    this.#reach = end;
+    return undefined;
   }
 }
 

@@ -17,14 +17,12 @@ export async function openRowsRunner(
   options: PlaceOptions,
 ): Promise<RowsRunner> {
   const place = await KernelPlace.open(options);
-  const { threads } = options;
   return new RowsRunner({
     manifest,
     source,
     ...support,
     place,
     provider: 'wasm',
-    threads,
     clock: systemClock,
   });
 }

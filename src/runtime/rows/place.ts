@@ -63,6 +63,11 @@ export class KernelPlace implements SpanPlace {
     }
   }
 
+  /** That share runs, or will once they are here. */
+  get threads(): number {
+    return this.#threads?.expected ?? 1;
+  }
+
   get memory(): WebAssembly.Memory {
     return this.kernels.memory;
   }
@@ -74,8 +79,10 @@ export class KernelPlace implements SpanPlace {
   /** Room for intermediates; true where they moved. */
   needScratch(bytes: number): boolean {
     if (bytes <= this.#scratchBytes) return false;
-    this.heap.give(this.#scratch);
-    this.#scratch = this.heap.take(bytes);
+    // Taken before the old one is given back: where there is no room, runs go on as before.
+    const scratch = this.heap.take(bytes);
+    if (this.#scratchBytes > 0) this.heap.give(this.#scratch);
+    this.#scratch = scratch;
     this.#scratchBytes = bytes;
     return true;
   }
@@ -83,10 +90,13 @@ export class KernelPlace implements SpanPlace {
   /** Room for the scores of attention over so many positions, by `group` heads at a time. */
   needPositions(positions: number, group: number): void {
     if (positions <= this.#positions && group <= this.#group) return;
-    this.#positions = Math.max(this.#positions, LEAST_POSITIONS, 2 ** Math.ceil(Math.log2(positions)));
-    this.#group = Math.max(this.#group, group);
-    if (this.#scores > 0) this.heap.give(this.#scores);
-    this.#scores = this.heap.take(this.#most * this.#scoresBytes);
+    const wider = Math.max(this.#group, group);
+    const longer = Math.max(this.#positions, LEAST_POSITIONS, 2 ** Math.ceil(Math.log2(positions)));
+    const scores = this.heap.take(this.#most * this.#bytesOfScores(wider, longer));
+    if (this.#positions > 0) this.heap.give(this.#scores);
+    this.#scores = scores;
+    this.#group = wider;
+    this.#positions = longer;
   }
 
   /** State that the next runs read and write. */
@@ -109,17 +119,23 @@ export class KernelPlace implements SpanPlace {
       tables: this.#tables.at,
       tableBytes: this.#tables.bytes,
       scores: this.#scores,
-      scoresBytes: this.#scoresBytes,
+      scoresBytes: this.#bytesOfScores(this.#group, this.#positions),
       scoresStride: this.#positions * 4,
       program,
       count,
     });
-    this.kernels.start(this.#block);
+    try {
+      this.kernels.start(this.#block);
+    } catch (cause) {
+      // A helper that died or hangs: what comes next is done without any.
+      this.#threads?.stop();
+      throw new IsthmusError('run-failed', 'a thread of the kernels did not answer', { cause });
+    }
   }
 
   /** Of each thread. */
-  get #scoresBytes(): number {
-    return this.kernels.attendedRows * this.#group * this.#positions * 4;
+  #bytesOfScores(group: number, positions: number): number {
+    return this.kernels.attendedRows * group * positions * 4;
   }
 
   close(): void {

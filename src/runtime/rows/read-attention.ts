@@ -6,9 +6,14 @@ import { floats, type Reading, refuse } from './reading.ts';
 /** Inputs of GroupQueryAttention, by their place. */
 const PAST_KEY = 3;
 const PAST_VALUE = 4;
+const LAST = 5;
+const TOTAL = 6;
 const COS = 7;
 const SIN = 8;
 const SINK = 11;
+
+/** As `build-llama.ts` puts behind those of a run. */
+export const PADDING_ROWS = 1;
 
 /** Beside any score its share is zero. */
 const NO_SINK = -1e20;
@@ -28,10 +33,9 @@ export function readConcat(reading: Reading, node: OnnxNode): void {
 export function readSlice(reading: Reading, node: OnnxNode): void {
   const padded = reading.get(node, 0);
   if (padded.is !== 'padded') refuse(node, 'not of padded rows');
-  const [from] = reading.list(node, 1);
-  const [to] = reading.list(node, 2);
-  const [axis] = reading.list(node, 3);
-  if (from !== 0 || to !== -1 || axis !== 1) refuse(node, 'not all rows but the last');
+  const bounds = [1, 2, 3].map((index) => reading.list(node, index).join());
+  const steps = (node.inputs[4] ?? '') === '' ? '1' : reading.list(node, 4).join();
+  if (bounds.join(':') !== '0:-1:1' || steps !== '1') refuse(node, 'not all rows but the last');
   reading.set(node, padded.of);
 }
 
@@ -46,12 +50,20 @@ export function readAttention(reading: Reading, node: OnnxNode): void {
     refuse(node, `${heads} heads over ${kvHeads} in rows of ${packed.width}`);
   }
   checkPlain(reading, node, heads);
+  checkPlaces(reading, node);
   const [key, value] = [reading.get(node, PAST_KEY), reading.get(node, PAST_VALUE)];
   if (key.is !== 'state' || value.is !== 'state') refuse(node, 'its state is not the stage’s');
+  if (node.outputs[1] !== key.output || node.outputs[2] !== value.output || key.name === value.name) {
+    refuse(node, 'its state goes elsewhere than where it comes from');
+  }
+  const held = reading.layers.flatMap(({ pastKey, pastValue }) => [pastKey, pastValue]);
+  if (held.includes(key.name) || held.includes(value.name)) refuse(node, 'its state is another layer’s');
+  if (reading.turned.has(packed.buffer.id)) refuse(node, 'its rows were turned before');
   const cos = reading.constant(node, COS);
   const [positions = 0, half = 0] = cos.dims;
   if (half % 4 !== 0 || half * 2 > headDim) refuse(node, `turns ${half * 2} of ${headDim}`);
   reading.positions = Math.min(reading.positions ?? positions, positions);
+  reading.turned.add(packed.buffer.id);
   reading.layers.push({ pastKey: key.name, pastValue: value.name, kvHeads, headDim, group: heads / kvHeads });
   const shape = [{ int: heads }, { int: kvHeads }, { int: headDim }];
   const layer = { layer: key.name };
@@ -69,6 +81,19 @@ export function readAttention(reading: Reading, node: OnnxNode): void {
   reading.set(node, { is: 'padded', of: out });
 }
 
+/** Position of the last row and positions in all, with the padding that the kernel does without. */
+function checkPlaces(reading: Reading, node: OnnxNode): void {
+  for (const [index, kind] of [
+    [LAST, 'last'],
+    [TOTAL, 'total'],
+  ] as const) {
+    const place = reading.get(node, index);
+    if (place.is !== 'place' || place.kind !== kind || place.plus !== PADDING_ROWS) {
+      refuse(node, `input ${index} is not where its rows stand`);
+    }
+  }
+}
+
 /** Nothing that the kernel does not do: windows, caps, biases, other scales, interleaved turning. */
 function checkPlain(reading: Reading, node: OnnxNode, heads: number): void {
   const known = new Map([
@@ -84,7 +109,7 @@ function checkPlain(reading: Reading, node: OnnxNode, heads: number): void {
   }
   if (intOf(node, 'do_rotary') !== 1) refuse(node, 'does not turn its rows');
   const given = node.inputs.flatMap((name, index) => (name === '' ? [] : [index]));
-  const expected = [0, PAST_KEY, PAST_VALUE, 5, 6, COS, SIN, SINK];
+  const expected = [0, PAST_KEY, PAST_VALUE, LAST, TOTAL, COS, SIN, SINK];
   if (given.some((index) => !expected.includes(index))) refuse(node, 'has inputs beyond the usual');
   if (!given.includes(SINK)) return;
   const sink = reading.list(node, SINK);

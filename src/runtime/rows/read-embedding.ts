@@ -19,7 +19,7 @@ export function finishEmbedding(reading: Reading, node: OnnxNode, a: Value, b: V
     reading.set(node, out);
     return true;
   }
-  if (a.is !== 'columns' || !a.turned || b.is !== 'columnScales') return false;
+  if (a.is !== 'columns' || !a.turned || !a.cast || b.is !== 'columnScales' || !b.isColumn) return false;
   const { inner, columns } = tableOf(reading, a.matrix);
   if (b.scales.dims[0] !== columns || inner % 4 !== 0) refuse(node, 'table and scales do not fit');
   const out = reading.rows(inner, 'body');
@@ -36,7 +36,7 @@ export function finishEmbedding(reading: Reading, node: OnnxNode, a: Value, b: V
 
 /** Codes or scales as what crosses the far cut; `undefined` for other values. */
 export function looked(reading: Reading, value: Value | undefined): Rows | undefined {
-  if (value?.is === 'columns' && value.turned) {
+  if (value?.is === 'columns' && value.turned && !value.cast) {
     const { inner, columns } = tableOf(reading, value.matrix);
     const rows = { buffer: reading.buffer(inner), width: inner, dtype: 'int8' } as const;
     reading.emit('body', 'takeCodes', [
@@ -46,7 +46,7 @@ export function looked(reading: Reading, value: Value | undefined): Rows | undef
     ]);
     return rows;
   }
-  if (value?.is === 'columnScales') {
+  if (value?.is === 'columnScales' && value.isColumn) {
     reading.vocabulary = value.scales.dims[0] ?? 0;
     const rows = { buffer: reading.buffer(4), width: 1, dtype: 'float32' } as const;
     const scales = weightOf(value.scales, { as: 'floats', factor: 1 });

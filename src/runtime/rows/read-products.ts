@@ -39,11 +39,17 @@ export function readDiv(reading: Reading, node: OnnxNode): void {
 /** Zero of uint8 activations; the kernels keep them as signed numbers round 0. */
 const ZERO = 128;
 
+/** The largest activation, from its zero. */
+const LARGEST = 127;
+
 export function readQuantize(reading: Reading, node: OnnxNode): void {
   const scaled = quantising(reading, node, 0, 'scaled');
   const zero = reading.constant(node, 2);
   if (zero.dataType !== 2 || reading.scalar(node, 2) !== ZERO) refuse(node, 'its zero is not 128 in uint8');
-  reading.set(node, { ...scaled, at: 'rounded', step: reading.scalar(node, 1) });
+  const step = reading.scalar(node, 1);
+  // With smaller steps the graph would cut off what does not fit into 8 bits.
+  if (!(1 / step < LARGEST + 0.5)) refuse(node, `steps of ${step}`);
+  reading.set(node, { ...scaled, at: 'rounded', step });
 }
 
 export function readProduct(reading: Reading, node: OnnxNode): void {
@@ -93,11 +99,12 @@ function roundedRows(
   step: number,
   least: number,
 ): { readonly values: RowBuffer; readonly largest: RowBuffer } {
-  const known = reading.quantised.get(rows.buffer.id);
+  const key = [rows.buffer.id, step, least].join();
+  const known = reading.quantised.get(key);
   if (known !== undefined) return known;
   const inner = paddedInner(rows.width);
   const made = { values: reading.buffer(inner * 2), largest: reading.buffer(4) };
-  reading.quantised.set(rows.buffer.id, made);
+  reading.quantised.set(key, made);
   reading.emit(rows.part, 'quantise', [
     { buffer: made.values },
     { buffer: made.largest },

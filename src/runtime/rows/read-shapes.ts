@@ -1,6 +1,6 @@
 /** Embedding, gating, and products of small float matrices with parts of a row. */
 import type { OnnxNode, OnnxTensor } from '../../graph/onnx-types.ts';
-import { floatOf, intOf, intsOf, numbersOf } from './attributes.ts';
+import { floatOf, intOf, intsOf } from './attributes.ts';
 import { floats, type Reading, type RowsValue, refuse, type Value } from './reading.ts';
 
 export function readGather(reading: Reading, node: OnnxNode): void {
@@ -9,14 +9,15 @@ export function readGather(reading: Reading, node: OnnxNode): void {
   if (data.is === 'constant' && indices.is === 'tokens') {
     const { tensor } = data;
     if (axis === 1 && tensor.dataType === 3 && tensor.dims.length === 2) {
-      reading.set(node, { is: 'columns', matrix: tensor, turned: false });
+      reading.set(node, { is: 'columns', matrix: tensor, turned: false, cast: false });
     } else if (axis === 0 && tensor.dataType === 1 && tensor.dims.length === 1) {
-      reading.set(node, { is: 'columnScales', scales: tensor });
+      reading.set(node, { is: 'columnScales', scales: tensor, isColumn: false });
     } else refuse(node, `'${tensor.name}' is no table of tokens in 8 bits`);
     return;
   }
   if (data.is !== 'rows' || indices.is !== 'picked' || axis !== 1) refuse(node, 'picks no rows');
   const rows = reading.plain(node, 0);
+  if (rows.part === 'head') refuse(node, 'picks among rows that were picked');
   const out = reading.rows(rows.width, 'head');
   reading.emit('head', 'pick', [
     { buffer: out.buffer },
@@ -40,13 +41,14 @@ export function readCast(reading: Reading, node: OnnxNode): void {
   if ((value.is !== 'columns' && value.is !== 'codes') || intOf(node, 'to') !== 1) {
     refuse(node, 'casts no embedding');
   }
-  reading.set(node, value);
+  reading.set(node, value.is === 'columns' ? { ...value, cast: true } : value);
 }
 
 export function readUnsqueeze(reading: Reading, node: OnnxNode): void {
   const value = reading.get(node, 0);
-  if (value.is !== 'columnScales') refuse(node, 'of no embedding');
-  reading.set(node, value);
+  if (value.is !== 'columnScales' || value.isColumn) refuse(node, 'of no embedding');
+  if (!['-1', '2'].includes(reading.list(node, 1).join())) refuse(node, 'not behind the rows');
+  reading.set(node, { ...value, isColumn: true });
 }
 
 export function readSplit(reading: Reading, node: OnnxNode): void {
@@ -85,11 +87,12 @@ export function finishGate(reading: Reading, node: OnnxNode, a: Value, b: Value)
 export function readReshape(reading: Reading, node: OnnxNode): void {
   const rows = reading.get(node, 0);
   if (rows.is !== 'rows') refuse(node, 'not of rows');
+  reading.checkRows(node, rows);
   const [first, second, third, ...more] = reading.list(node, 1);
-  if (third === undefined || more.length > 0) refuse(node, 'not to three extents');
-  if (first === 1 && second === -1 && third !== undefined && rows.width % third === 0) {
+  if (second === undefined || third === undefined || more.length > 0) refuse(node, 'not to three extents');
+  if (first === 1 && second === -1 && rows.width % third === 0) {
     reading.set(node, { ...rows, tail: [third] });
-  } else if (first === -1 && second !== undefined && third !== undefined && second * third === rows.width) {
+  } else if (first === -1 && second * third === rows.width) {
     reading.set(node, { ...rows, tail: [second, third] });
   } else refuse(node, `to [${first}, ${second}, ${third}]`);
 }
@@ -129,12 +132,8 @@ function emitLike(
   kind: 'mix' | 'mixBlocks' | 'scale',
   args: Parameters<Reading['emit']>[2],
 ): void {
+  reading.checkRows(node, rows);
   const out = reading.rows(rows.width, rows.part);
   reading.emit(rows.part, kind, [{ buffer: out.buffer }, { buffer: rows.buffer }, ...args]);
   reading.set(node, { ...out, tail: rows.tail });
-}
-
-/** Positions and lengths: the kernels are told where rows stand. */
-export function isPlacing(reading: Reading, node: OnnxNode): boolean {
-  return reading.get(node, 0).is === 'unused' && numbersOf(reading.constant(node, 1)) !== undefined;
 }

@@ -19,8 +19,10 @@ export type QuantiseStep = 'abs' | 'max' | 'largest' | 'scaled' | 'rounded' | 's
 export type Value =
   | RowsValue
   | { readonly is: 'constant'; readonly tensor: OnnxTensor }
-  | { readonly is: 'tokens' | 'picked' | 'unused' | 'padding' }
-  | { readonly is: 'state'; readonly name: string }
+  | { readonly is: 'tokens' | 'picked' }
+  /** A number that follows from the position, and what was added to it. */
+  | { readonly is: 'place'; readonly kind: string; readonly plus: number }
+  | { readonly is: 'state'; readonly name: string; readonly output: string }
   | {
       readonly is: 'quantising';
       readonly at: QuantiseStep;
@@ -32,8 +34,8 @@ export type Value =
   | { readonly is: 'padded'; readonly of: RowsValue }
   | { readonly is: 'part'; readonly of: RowsValue; readonly offset: number; readonly width: number }
   | { readonly is: 'active'; readonly of: Value & { readonly is: 'part' }; readonly alpha: number }
-  | { readonly is: 'columns'; readonly matrix: OnnxTensor; readonly turned: boolean }
-  | { readonly is: 'columnScales'; readonly scales: OnnxTensor }
+  | { readonly is: 'columns'; readonly matrix: OnnxTensor; readonly turned: boolean; readonly cast: boolean }
+  | { readonly is: 'columnScales'; readonly scales: OnnxTensor; readonly isColumn: boolean }
   /** An embedding that was looked up before the near cut. */
   | { readonly is: 'codes' | 'codeScales'; readonly buffer: RowBuffer; readonly width: number };
 
@@ -51,7 +53,9 @@ export class Reading {
   readonly head: Operation[] = [];
   readonly layers: AttentionLayer[] = [];
   /** 8-bit forms of rows that several products read. */
-  readonly quantised = new Map<number, { readonly values: RowBuffer; readonly largest: RowBuffer }>();
+  readonly quantised = new Map<string, { readonly values: RowBuffer; readonly largest: RowBuffer }>();
+  /** Rows that attention turns where they lie: nothing else may read them. */
+  readonly turned = new Set<number>();
   vocabulary: number | undefined;
   positions: number | undefined;
   #buffers = 0;
@@ -84,8 +88,15 @@ export class Reading {
   plain(node: OnnxNode, index: number): RowsValue {
     const value = this.get(node, index);
     if (value.is !== 'rows') return refuse(node, `input ${index} is no rows`);
-    if (value.tail.length !== 1 || value.tail[0] !== value.width) refuse(node, 'its rows are reshaped');
+    if (!isPlain(value)) refuse(node, 'its rows are reshaped');
+    this.checkRows(node, value);
     return value;
+  }
+
+  /** What operations on rows take: they work in fours. */
+  checkRows(node: OnnxNode, { width, buffer }: RowsValue): void {
+    if (width % 4 !== 0) refuse(node, `rows of ${width}`);
+    if (this.turned.has(buffer.id)) refuse(node, 'reads rows that attention has turned');
   }
 
   constant(node: OnnxNode, index: number): OnnxTensor {
@@ -101,6 +112,10 @@ export class Reading {
   list(node: OnnxNode, index: number): readonly number[] {
     return numbersOf(this.constant(node, index)) ?? refuse(node, `input ${index} is not in the graph`);
   }
+}
+
+export function isPlain({ tail, width }: RowsValue): boolean {
+  return tail.length === 1 && tail[0] === width;
 }
 
 export function weightOf(tensor: OnnxTensor, form: WeightForm): Argument {

@@ -24,7 +24,7 @@ import type { KernelPlace } from './place.ts';
 import type { AttentionLayer } from './program.ts';
 import { writeOperations } from './run-block.ts';
 import { LoadedSpan, programBytes, rowsOfFeed, weightsOf } from './span.ts';
-import { PagedState, type StateShape } from './state.ts';
+import { checkLength, PagedState, type StateShape } from './state.ts';
 
 export interface RowsRunnerOptions {
   readonly manifest: Manifest;
@@ -37,13 +37,11 @@ export interface RowsRunnerOptions {
   readonly positions: number;
   readonly place: KernelPlace;
   readonly provider: ExecutionProvider;
-  readonly threads: number;
   readonly clock: Clock;
 }
 
 export class RowsRunner implements SegmentRunner {
   readonly provider: ExecutionProvider;
-  readonly threads: number;
   readonly #options: RowsRunnerOptions;
   readonly #place: KernelPlace;
   readonly #shape: StateShape;
@@ -58,7 +56,6 @@ export class RowsRunner implements SegmentRunner {
     this.#options = options;
     this.#place = options.place;
     this.provider = options.provider;
-    this.threads = options.threads;
     this.#shape = {
       layers: new Map(options.layers.map((layer, index) => [layer.pastKey, { ...layer, index }])),
       positions: options.positions,
@@ -69,6 +66,10 @@ export class RowsRunner implements SegmentRunner {
       release: async (span) => this.#release(span),
       checkOpen: () => this.#checkOpen(),
     });
+  }
+
+  get threads(): number {
+    return this.#place.threads;
   }
 
   loaded(): readonly Segment[] {
@@ -173,10 +174,7 @@ export class RowsRunner implements SegmentRunner {
       if (at === undefined) {
         throw new IsthmusError('bad-option', 'the state needs to know where its rows stand');
       }
-      if (position + rows > positions) {
-        const bound = `the model's ${positions} positions`;
-        throw new IsthmusError('input-too-long', `${position + rows} positions are more than ${bound}`);
-      }
+      checkLength(position + rows, positions);
       const state = this.#state(request.state);
       state.check(entries, position);
       state.reach(span.layers, position + rows);

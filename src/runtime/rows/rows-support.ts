@@ -29,10 +29,17 @@ export async function rowsSupport(
   }
   if (phasesOf(stage).join() !== 'step') return { refused: 'the loop begins with a pass of its own' };
   const graph = toModelGraph(readModel(await source.read(graphFile(stage, 'step'), options)));
-  const segment = { stage: 0, from: stage.from, to: stage.to };
-  const { given, results, states } = segmentPhase(manifest, segment, 'step');
-  const targets = states.map(({ output, dtype, dims }) => ({ name: output, dtype, dims }));
-  const program = compileRows(composeSegment(graph, given, [...results, ...targets]).model, stage);
+  const compiled = (from: number, to: number) => {
+    const { given, results, states } = segmentPhase(manifest, { stage: 0, from, to }, 'step');
+    const targets = states.map(({ output, dtype, dims }) => ({ name: output, dtype, dims }));
+    return compileRows(composeSegment(graph, given, [...results, ...targets]).model, stage);
+  };
+  // At every cut something else crosses, and a plan may take any of them.
+  for (let block = stage.from; block < stage.to; block += 1) {
+    const program = compiled(block, block + 1);
+    if ('refused' in program) return program;
+  }
+  const program = compiled(stage.from, stage.to);
   if ('refused' in program) return program;
   if (program.positions === undefined) return { refused: 'the model has no attention' };
   const inState = new Set(program.layers.flatMap(({ pastKey, pastValue }) => [pastKey, pastValue]));

@@ -56,10 +56,6 @@ export class LoadedSpan {
     return this.program.layers;
   }
 
-  get bytes(): number {
-    return programBytes(this.program);
-  }
-
   /** Operations in the order in which they lie, and whether threads meet behind each. */
   get operations(): { readonly list: readonly Operation[]; readonly meets: (index: number) => boolean } {
     const { body, head } = this.program;

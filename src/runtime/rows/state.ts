@@ -4,6 +4,7 @@
  * then the same of values, float32.
  */
 import { makeTensor, type Tensor } from '../../core/tensor.ts';
+import { IsthmusError } from '../../errors.ts';
 import type { StateEntry } from '../../package/manifest.ts';
 import { cannotStandAt, rowsFor } from '../state-rows.ts';
 import type { Heap } from './heap.ts';
@@ -43,7 +44,7 @@ export class PagedState {
   check(entries: readonly StateEntry[], position: number): void {
     for (const entry of entries) {
       const rows = this.#rows.get(entry.input) ?? 0;
-      if (position > rows) throw cannotStandAt(entry, rows, position);
+      if (!isPosition(position) || position > rows) throw cannotStandAt(entry, rows, position);
     }
   }
 
@@ -70,7 +71,7 @@ export class PagedState {
   /** Positions `[from, to)` of an entry, `[1, kvHeads, to - from, headDim]`. `bad-option` beyond what it holds. */
   read(entry: StateEntry, from: number, to: number): Tensor {
     const rows = this.#rows.get(entry.input) ?? 0;
-    if (to > rows) throw cannotStandAt(entry, rows, to);
+    if (!isPosition(from) || !isPosition(to) || from > to || to > rows) throw cannotStandAt(entry, rows, to);
     const { layer, isValue } = this.#layerOf(entry);
     const count = to - from;
     const bytes = new Uint8Array(layer.kvHeads * count * layer.headDim * 4);
@@ -85,6 +86,7 @@ export class PagedState {
   write(entry: StateEntry, from: number, tensor: Tensor): void {
     const count = rowsFor(entry, tensor);
     this.check([entry], from);
+    checkLength(from + count, this.#shape.positions);
     const { layer, isValue } = this.#layerOf(entry);
     this.reach([layer], from + count);
     this.#eachRun(layer, isValue, from, count, (head, at, length, place) => {
@@ -135,4 +137,15 @@ export class PagedState {
       position += here;
     }
   }
+}
+
+/** Throws `input-too-long` for more positions than the model has. */
+export function checkLength(positions: number, most: number): void {
+  if (!(positions > most)) return;
+  const what = `${positions} positions are more than the model's ${most}`;
+  throw new IsthmusError('input-too-long', what, { details: { positions, most } });
+}
+
+function isPosition(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
 }

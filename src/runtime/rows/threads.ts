@@ -43,18 +43,21 @@ export async function serveRuns(
 export class Threads {
   readonly #helpers: readonly HelperThread[];
   #count = 1;
+  #settled = false;
+  #stopped = false;
 
   constructor(kernels: Kernels, block: number, wanted: number, start: StartThread) {
     const { module, memory } = kernels;
     const epoch = new Int32Array(memory.buffer, block + EPOCH_BYTE, 1)[0] ?? 0;
     this.#helpers = Array.from({ length: wanted - 1 }, (_, index) =>
-      start({ module, memory, block, thread: index + 1, epoch }),
+      attempt(() => start({ module, memory, block, thread: index + 1, epoch })),
     );
     void Promise.allSettled(this.#helpers.map(({ ready }) => ready)).then((results) => {
       const failed = results.findIndex(({ status }) => status === 'rejected');
       const came = failed < 0 ? results.length : failed;
       for (const helper of this.#helpers.slice(came)) helper.stop();
-      this.#count = came + 1;
+      this.#settled = true;
+      if (!this.#stopped) this.#count = came + 1;
     });
   }
 
@@ -63,8 +66,23 @@ export class Threads {
     return this.#count;
   }
 
+  /** `count`, as far as can be told while helpers are on their way. */
+  get expected(): number {
+    return this.#settled || this.#stopped ? this.#count : this.#helpers.length + 1;
+  }
+
   stop(): void {
+    this.#stopped = true;
     this.#count = 1;
     for (const helper of this.#helpers) helper.stop();
+  }
+}
+
+/** Some platforms refuse a thread at once, others when it has begun. */
+function attempt(start: () => HelperThread): HelperThread {
+  try {
+    return start();
+  } catch (error) {
+    return { ready: Promise.reject(error), stop: () => undefined };
   }
 }

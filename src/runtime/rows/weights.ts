@@ -108,8 +108,14 @@ export class Weights {
     const { memory, transpose } = this.#kernels;
     const padded = paddedInner(inner);
     const size = paddedColumns(columns) * padded;
-    const at = this.#heap.take(size);
     const tile = this.#heap.take(columns * TILE_ROWS);
+    let at: number;
+    try {
+      at = this.#heap.take(size);
+    } catch (error) {
+      this.#heap.give(tile);
+      throw error;
+    }
     if (size > columns * inner) new Uint8Array(memory.buffer, at, size).fill(0);
     for (let from = 0; from < inner; from += TILE_ROWS) {
       const count = Math.min(TILE_ROWS, inner - from);

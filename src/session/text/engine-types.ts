@@ -1,5 +1,6 @@
 /** What the engine of texts is asked for, what it answers, and what it asks of its surroundings. */
 import type { Sampling } from '../../core/sampling.ts';
+import type { Span } from '../../core/span.ts';
 import type { IsthmusError } from '../../errors.ts';
 import type { Manifest } from '../../package/manifest.ts';
 import type { Goal } from '../../planner/objective.ts';
@@ -17,6 +18,11 @@ export interface TextPlaces {
   ready(leg: Leg, signal?: AbortSignal): Promise<void>;
   /** What plans rest on, brought up to date. */
   refresh(): Promise<void>;
+  /**
+   * Told what a call took at the endpoint itself, waiting included and the link not: of each answer as it comes, and
+   * of others' as the endpoint tells them. Without it the engine times whole calls.
+   */
+  onEndpointTimes?(listener: (span: Span, rows: number, ms: number) => void): void;
   link(): Situation['link'];
   hasEndpoint(): boolean;
   canFetch(): boolean;

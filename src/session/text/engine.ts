@@ -55,6 +55,7 @@ export class TextEngine {
   constructor(places: TextPlaces) {
     this.#places = places;
     this.paces = { device: new Pace(places.manifest), endpoint: new Pace(places.manifest, 1 / 2) };
+    places.onEndpointTimes?.((span, rows, ms) => this.paces.endpoint.learn(span, rows, ms));
   }
 
   /** Moves the answer under way, or the next one's start; resolves when the new plan runs. */
@@ -241,7 +242,10 @@ export class TextEngine {
           lanes: this.#lanes,
           now: request.now,
           ...(request.signal === undefined ? {} : { signal: request.signal }),
-          onLeg: ({ place, span }, rows, ms) => this.paces[place].learn(span, rows, ms),
+          onLeg: ({ place, span }, rows, ms) => {
+            const isTold = place === 'endpoint' && this.#places.onEndpointTimes !== undefined;
+            if (!isTold) this.paces[place].learn(span, rows, ms);
+          },
         },
       );
       const end = await Promise.race([decoded, handedOver]);

@@ -1,4 +1,6 @@
 /** The two places of a session, as the text engine sees them. */
+import type { Span } from '../../core/span.ts';
+import { parseSegmentKey } from '../../device/endpoint-profile.ts';
 import { IsthmusError } from '../../errors.ts';
 import type { Manifest } from '../../package/manifest.ts';
 import type { LinkEstimate } from '../../planner/types.ts';
@@ -9,7 +11,7 @@ import type { Shared } from '../parts.ts';
 import { orAborted } from '../waiting.ts';
 import { DeviceBlocks } from './device-blocks.ts';
 import type { TextPlaces } from './engine-types.ts';
-import { openRemoteLane, type RemoteLane } from './remote-lane.ts';
+import { type CallTiming, openRemoteLane, type RemoteLane } from './remote-lane.ts';
 import type { Leg, PlaceName } from './route.ts';
 
 export interface TextTraffic {
@@ -28,11 +30,20 @@ export class SessionPlaces implements TextPlaces {
   /** The runner on which the last device lane was opened. */
   #laneRunner: DeviceRunner | undefined;
   readonly #waiting = new Set<() => void>();
+  #onTimes: (span: Span, rows: number, ms: number) => void = () => undefined;
 
   constructor(shared: Shared) {
     this.#shared = shared;
     this.manifest = shared.parts.manifest;
     this.#blocks = new DeviceBlocks(this.manifest, shared.parts.clock);
+  }
+
+  onEndpointTimes(listener: (span: Span, rows: number, ms: number) => void): void {
+    this.#onTimes = listener;
+    this.#shared.knowledge.onServed(({ segment, units, ms }) => {
+      const parsed = parseSegmentKey(segment);
+      if (parsed?.phase === 'step') listener(parsed.segment, units, ms);
+    });
   }
 
   async openLane(place: PlaceName, signal?: AbortSignal): Promise<Lane> {
@@ -44,7 +55,13 @@ export class SessionPlaces implements TextPlaces {
       });
     }
     if (link === undefined) throw new IsthmusError('endpoint-lost', 'this session has no endpoint');
-    const lane = await orAborted(openRemoteLane(link, { manifest: this.manifest, codec: 'fp32' }), signal);
+    const onTiming = ({ kind, span, rows, timing }: CallTiming): void => {
+      if (kind !== 'state') this.#onTimes(span, rows, timing.queueMs + timing.computeMs);
+    };
+    const lane = await orAborted(
+      openRemoteLane(link, { manifest: this.manifest, codec: 'fp32', onTiming }),
+      signal,
+    );
     if (this.#remote !== undefined) this.#past = sum(this.#past, this.#remote.traffic());
     this.#remote = lane;
     return lane;

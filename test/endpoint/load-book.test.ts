@@ -1,0 +1,68 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { LoadBook } from '../../src/endpoint/load-book.ts';
+import { MAX_LOAD_MS, MAX_LOAD_PACES } from '../../src/protocol/limits.ts';
+
+const SEGMENT = { stage: 0, from: 0, to: 7 };
+
+describe('what an endpoint tells of its load', () => {
+  it('is nothing where nobody was', () => {
+    expect(new LoadBook().report(0, 0)).toEqual({ queueMs: 0, paces: [] });
+  });
+
+  it('is the mean of late waits, forgotten in a quiet', () => {
+    const book = new LoadBook();
+    for (let index = 0; index < 40; index += 1) book.answered(200, 1_000 + index * 100);
+    expect(book.report(0, 5_000).queueMs).toBeGreaterThan(180);
+    expect(book.report(0, 5_000).queueMs).toBeLessThanOrEqual(200);
+    expect(book.report(0, 100_000).queueMs).toBeLessThan(20);
+  });
+
+  it('counts who waits now', () => {
+    const book = new LoadBook();
+    book.ran(SEGMENT, 'once', 100, 50);
+    expect(book.report(4, 0).queueMs).toBe(200);
+  });
+
+  it('is the middle one of the last runs, at the size it ran at', () => {
+    const book = new LoadBook();
+    for (const ms of [10, 11, 12, 500, 9]) book.ran(SEGMENT, 'once', 100, ms);
+    expect(book.report(0, 0).paces).toEqual([{ segment: '0:0-7:once', units: 100, ms: 11 }]);
+  });
+
+  it('tells rows of a prompt apart from steps', () => {
+    const book = new LoadBook();
+    book.ran(SEGMENT, 'step', 1, 5);
+    book.ran(SEGMENT, 'step', 64, 80);
+    expect(book.report(0, 0).paces).toEqual([
+      { segment: '0:0-7:step', units: 1, ms: 5 },
+      { segment: '0:0-7:step', units: 64, ms: 80 },
+    ]);
+  });
+
+  it('stays within the bounds that clients hold it to, whatever happens', () => {
+    const events = fc.array(
+      fc.record({
+        ms: fc.oneof(fc.double(), fc.constant(Number.NaN)),
+        at: fc.double({ noNaN: true, noDefaultInfinity: true }),
+        to: fc.integer({ min: 1, max: 99 }),
+        units: fc.oneof(fc.nat(), fc.double()),
+        waiting: fc.nat(1e6),
+      }),
+      { maxLength: 80 },
+    );
+    fc.assert(
+      fc.property(events, (all) => {
+        const book = new LoadBook();
+        for (const { ms, at, to, units, waiting } of all) {
+          book.answered(ms, at);
+          book.ran({ stage: 0, from: 0, to }, 'once', units, ms);
+          const { queueMs, paces } = book.report(waiting, at);
+          expect(queueMs).toBeGreaterThanOrEqual(0);
+          expect(queueMs).toBeLessThanOrEqual(MAX_LOAD_MS);
+          expect(paces.length).toBeLessThanOrEqual(MAX_LOAD_PACES);
+        }
+      }),
+    );
+  });
+});
