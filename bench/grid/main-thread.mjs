@@ -11,6 +11,13 @@ export const CATEGORIES = [
   'blink.user_timing',
 ];
 
+/** The process of the page that set this mark: by its load it cannot be told on a machine that is busy. */
+export function processOf({ traceEvents }, mark) {
+  const event = traceEvents.find(({ name, cat = '' }) => name === mark && cat.includes('blink.user_timing'));
+  if (event === undefined) throw new Error(`the trace has no mark '${mark}'`);
+  return event.pid;
+}
+
 /** Inside a task of the page's own code one of these runs; painting, layout and the browser's errands have none. */
 const SCRIPT = new Set([
   'FunctionCall',

@@ -78,7 +78,8 @@ async function coldStarts({ openPage, packageUrl, log }) {
     try {
       const { events, openMs } = await page.evaluate(async (url) => {
         const started = performance.now();
-        await bench.open(url, { provider: 'wasm', prefetch: false });
+        // Without an endpoint the opening waits for it.
+        await bench.open(url, { provider: 'wasm', prefetch: false, endpoint: null });
         return { openMs: performance.now() - started, events: bench.events() };
       }, packageUrl);
       const profile = events.find(({ type }) => type === 'profile');

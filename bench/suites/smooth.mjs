@@ -1,12 +1,11 @@
-/** The main thread of a page during cold calibration, speech and text: its longest task with script in it, by a trace. */
+/** The main thread of a page from opening on, during cold calibration, speech and text: its longest task with script in it, by a trace. */
 
 import { bitsOf } from '../grid/dimensions.mjs';
-import { CATEGORIES, scriptTasks } from '../grid/main-thread.mjs';
+import { CATEGORIES, processOf, scriptTasks } from '../grid/main-thread.mjs';
 import { taskOf } from '../grid/tasks.mjs';
 import { table } from '../report/table.mjs';
 import { openDevice } from '../setup/device.mjs';
 import { openGridWorld } from '../setup/grid-world.mjs';
-import { findProcess } from '../setup/text-processor.mjs';
 
 /** What the project promises: a frame of 60 Hz. */
 const MOST_MS = 16;
@@ -15,6 +14,11 @@ const DEVICE = { threads: 1 };
 const WORK = '7 s';
 const PROMPT_TOKENS = 256;
 const NEW_TOKENS = 32;
+
+const MARK = 'traced';
+
+/** Ms behind each: what it leaves to the background is in its trace. */
+const REST_MS = 1000;
 
 /** Of the longest tasks of each: so many are kept, so many shown, with so many of their parts. */
 const KEPT = 20;
@@ -41,10 +45,9 @@ export async function measureSmooth({ log }) {
 async function measureKind(world, device, kind) {
   const speech = taskOf({ work: WORK }, world);
   const page = await device.openPage(world.pageUrl, kind === 'speech' ? [speech.recording] : []);
-  const pid = await findProcess(device.browser, page);
   const trace = async (name, work) => {
     world.log(`smooth: ${kind}: ${name}`);
-    const tasks = await traced(device.browser, page, pid, work);
+    const tasks = await traced(device.browser, page, work);
     const over = tasks.filter(({ ms }) => ms > MOST_MS).length;
     return { name: `${kind}: ${name}`, tasks: tasks.slice(0, KEPT), over };
   };
@@ -52,10 +55,10 @@ async function measureKind(world, device, kind) {
   const open = { provider: 'wasm', threads: device.threads, prefetch: false };
   try {
     const results = [
-      await trace('opening and calibration, nothing is here', () =>
+      await trace('opening, nothing is here', () =>
         page.evaluate(([url, options]) => bench.open(url, options), [world.packages[kind], open]),
       ),
-      await trace('fetching all weights', () => page.evaluate(() => bench.prefetch())),
+      await trace('fetching all weights, and calibration', () => page.evaluate(() => bench.prefetch())),
     ];
     for (const [index, plan] of ['local', 'remote', { cut: world.middles[kind] }, 'auto'].entries()) {
       const called = typeof plan === 'string' ? plan : `split@${plan.cut}`;
@@ -75,15 +78,18 @@ const chat = (world) => (page, plan) =>
     [world.nextPrompt(PROMPT_TOKENS).text, NEW_TOKENS, plan],
   );
 
-async function traced(browser, page, pid, work) {
+async function traced(browser, page, work) {
   await browser.startTracing(page, { categories: CATEGORIES });
   let buffer;
   try {
+    await page.evaluate((mark) => performance.mark(mark), MARK);
     await work();
+    await page.waitForTimeout(REST_MS);
   } finally {
     buffer = await browser.stopTracing();
   }
-  return scriptTasks(JSON.parse(buffer.toString()), pid);
+  const trace = JSON.parse(buffer.toString());
+  return scriptTasks(trace, processOf(trace, MARK));
 }
 
 function describe(results) {

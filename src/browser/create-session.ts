@@ -19,11 +19,12 @@ const STREAM_PATH = '/v2/stream';
 
 /**
  * Opens a session on the package at `packageUrl` (its folder or its manifest; relative URLs count from the
- * page). Resolves once a first plan can be made: the worker runs, the device is measured or known. Weights
- * and the endpoint's connection go on arriving behind it.
+ * page). Resolves once a first plan can be made: with an endpoint that answers, as soon as it does. Runtime, weights
+ * and the device's measurement then come behind the first requests. Without one this waits for the runtime, and for
+ * a device that is new to be measured.
  *
- * Throws `bad-option`, `bad-package`, `endpoint-lost` (no manifest to be had), `no-provider`, `worker-lost`,
- * `aborted`.
+ * Throws `bad-option`, `bad-package`, `endpoint-lost` (no manifest to be had), `no-provider` (nor an endpoint that
+ * answers), `worker-lost`, `aborted`.
  */
 export async function createSession(packageUrl: string, options: SessionOptions = {}): Promise<TextSession> {
   const url = absolute(packageUrl);
@@ -37,7 +38,6 @@ export async function createSession(packageUrl: string, options: SessionOptions 
         packageUrl: url,
         provider,
         threads,
-        ahead: options.prefetch !== false,
         ...(options.wasmPaths === undefined ? {} : { wasmPaths: absolute(options.wasmPaths) }),
       },
       options.signal === undefined ? {} : { signal: options.signal },

@@ -8,6 +8,7 @@ import type { TensorMap } from '../core/tensor.ts';
 import type { IsthmusError } from '../errors.ts';
 import type { Lane } from './lane.ts';
 import type { RowsAt } from './state-store.ts';
+import type { Words } from './words.ts';
 
 /** onnxruntime's names. `cpu` is native, the others are the browser's. */
 export type ExecutionProvider = 'wasm' | 'webgpu' | 'cpu';
@@ -110,11 +111,18 @@ export interface GenerateOptions {
 
 /** A runner on the user's device, together with the package that it reads from. */
 export interface DeviceRunner extends SpanRunner {
+  /**
+   * Starts the runtime, which may have to be fetched first; does nothing when that is done. Whatever runs something
+   * starts it too. Throws `no-provider`, from then on for good: only another runner can start after that.
+   */
+  start(): Promise<void>;
   /** Fetches files of the package into the persistent cache; progress counts the missing bytes. */
   fetchFiles(paths: readonly string[], options?: LoadOptions): Promise<void>;
   /** Bytes of these files that are not on this device. */
   missingBytes(paths: readonly string[]): Promise<number>;
   readFile(path: string, options?: LoadOptions): Promise<Uint8Array>;
+  /** The package's tokenizer on the runner's thread. Absent where that is the caller's own. */
+  readonly words?: Words;
   /** A whole request on this device; see `generate.ts`. All blocks must be loaded. */
   generate(request: GenerateRequest, options: GenerateOptions): Promise<GenerateResult>;
   /** State for one text, kept beside the runtime; it runs on whatever segments are loaded by then. */

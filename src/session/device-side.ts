@@ -7,13 +7,16 @@ import type { SpanExecutor } from '../runtime/executor.ts';
 import type { DeviceRunner, ExecutionProvider, LoadOptions } from '../runtime/runner.ts';
 import { segmentKey } from '../runtime/segment-key.ts';
 import { createExecutor } from '../runtime/span-executor.ts';
-import { orAborted } from './waiting.ts';
+import { RuntimeStarts, type RuntimeState } from './runtime-starts.ts';
+import { inBackground, orAborted } from './waiting.ts';
 
 /** Spans kept loaded: the one in use and the one before it, so that going back costs nothing. */
 const MAX_LOADED_SPANS = 2;
 
 export class DeviceSide {
   readonly manifest: Manifest;
+  /** An earlier visit ran here: the browser has the runtime in its cache. */
+  isReturning = false;
   readonly #clock: Clock;
   #runner: DeviceRunner;
   /** By cut, least recently used first. */
@@ -23,6 +26,7 @@ export class DeviceSide {
   readonly #here = new Set<string>();
   readonly #start: (provider: ExecutionProvider) => Promise<DeviceRunner>;
   #buildMs: number | undefined;
+  readonly #starts = new RuntimeStarts();
   #restarting: Promise<void> | undefined;
   /** Work that was stopped and is not over yet: a run of the runtime ends, it is not broken off. */
   #leftover: Promise<unknown> = Promise.resolve();
@@ -74,10 +78,32 @@ export class DeviceSide {
     }
     const before = this.#runner;
     this.#runner = runner;
+    // What ran before has been fetched, and what was in use is to be ready again.
+    if (this.#starts.stateOf(before) === 'started') {
+      this.isReturning = true;
+      inBackground(this.#starts.start(runner));
+    }
     this.#loaded.clear();
     this.#buildMs = undefined;
     // One that died may fail at this too, and holds nothing any more.
     await before.close().catch(() => undefined);
+  }
+
+  get runtime(): RuntimeState {
+    return this.#starts.stateOf(this.#runner);
+  }
+
+  /**
+   * Starts the runtime, or joins the attempt under way; the signal ends the wait alone. One that could not be started
+   * is tried anew on another runner: in its worker it has failed for good. Throws `no-provider`, `worker-lost`,
+   * `aborted`.
+   */
+  async start(signal?: AbortSignal): Promise<void> {
+    if (this.runtime === 'failed') await orAborted(this.restart(this.#runner), signal);
+    await orAborted(
+      this.use((runner) => this.#starts.start(runner)),
+      signal,
+    );
   }
 
   /** Starts another runner in the place of one that died, unless that has been done already. */
@@ -156,6 +182,7 @@ export class DeviceSide {
       this.#loaded.set(cut, known);
       return known;
     }
+    await this.start(options.signal);
     const runner = this.#runner;
     const executor = createExecutor(this.manifest, { from: 0, to: cut }, runner);
     const started = this.#clock.now();

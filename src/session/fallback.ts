@@ -21,6 +21,7 @@ const PASSING: readonly ErrorCode[] = [
   'bad-shard',
   'no-plan',
   'worker-lost',
+  'no-provider',
   'internal',
 ];
 

@@ -9,16 +9,25 @@ import type { Turns } from './turns.ts';
 const NOT_HERE: readonly ErrorCode[] = ['endpoint-lost', 'weights-missing', 'missing-shard'];
 
 export async function measureDevice(shared: Shared, signal: AbortSignal | undefined): Promise<Measured> {
-  const { runner } = shared.device;
+  const { device } = shared;
   const tools = providerTools(shared);
   // A text starts at once, where nothing needs this device; its pace is measured when its blocks are here.
-  if (shared.parts.manifest.text !== undefined) return guessProvider(runner, tools);
+  if (shared.parts.manifest.text !== undefined) return guessProvider(device.runner, tools);
+  // That it had to come is no time of the provider's.
+  if (!(await isKnown(shared))) await device.start(signal);
   try {
-    return await measureProvider(runner, tools, signal);
+    return await measureProvider(device.runner, tools, signal);
   } catch (error) {
     if (!isIsthmusError(error) || !NOT_HERE.includes(error.code)) throw error;
-    return guessProvider(runner, tools);
+    return guessProvider(device.runner, tools);
   }
+}
+
+/** Whether an earlier visit measured it. */
+export async function isKnown({ parts, device, knowledge }: Shared): Promise<boolean> {
+  const { provider, threads } = device.runner;
+  const { modelId, agent } = parts;
+  return (await knowledge.recall({ model: modelId, provider, threads, agent })) !== undefined;
 }
 
 /** Tries each rival; moves over to one that is faster, between requests. */

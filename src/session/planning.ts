@@ -8,6 +8,7 @@ import { type Goal, type GoalOptions, goalOf } from '../planner/objective.ts';
 import type { EndpointState, Workload } from '../planner/types.ts';
 import type { Knowledge } from './knowledge.ts';
 import type { Shared } from './parts.ts';
+import { runtimeMs } from './runtime-cost.ts';
 import type { PlanChoice } from './types.ts';
 
 /**
@@ -28,22 +29,31 @@ export function planningInput(
 
   const { parts, options, device, knowledge, link } = shared;
   const state = endpointState(shared);
+  const estimate = knowledge.estimateLink();
+  const startMs = runtimeMs(device.runtime, device.runner.provider, {
+    isCached: device.isReturning,
+    downBytesPerSecond: estimate.downBytesPerSecond,
+  });
   return {
     manifest: parts.manifest,
     workload,
     device: knowledge.device,
     ...(link === undefined ? {} : { endpoint: knowledge.endpoint }),
-    link: knowledge.estimateLink(),
+    link: estimate,
     missingWeightBytes: (cut) => device.missingBytes(cut),
-    loadMs: (cut) => device.loadMs(cut),
+    loadMs: (cut) => device.loadMs(cut) + startMs,
     choice,
     codecs: options.codecs ?? DEFAULT_CODECS,
     endpointState: state,
     weightsReachable: link === undefined || parts.weightsElsewhere || state !== 'down' || isUntried,
-    limits,
+    limits:
+      choice === 'auto' && device.runtime === 'failed' && state === 'up' ? [...limits, runsNothing] : limits,
     goal,
   };
 }
+
+/** Tried again only when nothing else can answer, or by whoever forces it. */
+const runsNothing: PlanLimit = ({ cut }) => (cut > 0 ? 'the runtime does not start here' : undefined);
 
 const GOAL_FIELDS = ['objective', 'mode', 'deadlineMs', 'maxBytesUp', 'maxWeightBytes', 'energy'] as const;
 

@@ -152,6 +152,7 @@ class Request {
     return executePlan(plan, work, {
       device: async (cut) => {
         await device.settled(signal);
+        await device.start(signal);
         onReady();
         return device.executor(cut, { signal });
       },
@@ -186,7 +187,8 @@ class Request {
   async #refresh(choice: PlanChoice): Promise<void> {
     const { parts, options, device, link } = this.#shared;
     const whole = parts.manifest.blocks.length;
-    if (device.missingBytes(whole) > 0) await device.refreshMissing();
+    // What is not here changes nothing of a plan that runs nothing here, and the worker may be busy.
+    if (choice !== 'remote' && device.missingBytes(whole) > 0) await device.refreshMissing();
     const isRetry = this.#abandoned.length > 0;
     if (link === undefined || link.state === 'up' || choice === 'local' || isRetry) return;
     const canRunHere = device.missingBytes(whole) === 0 && (choice === 'auto' || options.fallback !== false);

@@ -4,11 +4,11 @@ import type { Manifest } from '../package/manifest.ts';
 import { type Choice, choosePlan, pricePlans } from '../planner/choose.ts';
 import type { EndpointState, Workload } from '../planner/types.ts';
 import type { ExecutionProvider } from '../runtime/runner.ts';
-import { DeviceSide } from './device-side.ts';
-import { EndpointLink } from './endpoint-link.ts';
+import type { Words } from '../runtime/words.ts';
+import { deviceWords } from './device-words.ts';
 import { Experience } from './experience.ts';
+import { measureFirst } from './first-measurement.ts';
 import { IdleWatch } from './idle.ts';
-import { Knowledge } from './knowledge.ts';
 import { seekProvider } from './measuring.ts';
 import { meetEndpoint } from './meet-endpoint.ts';
 import { openDevice } from './opening.ts';
@@ -16,6 +16,7 @@ import type { OpenOptions, SessionParts, Shared } from './parts.ts';
 import { endpointState, planningInput, typicalWorkload } from './planning.ts';
 import type { Measured } from './providers.ts';
 import { runRequest } from './request.ts';
+import { share } from './share.ts';
 import { textStage } from './text/route.ts';
 import { TextSide } from './text/text-side.ts';
 import type { RunTextOptions, RunTextResult, TextPlan } from './text/types.ts';
@@ -27,8 +28,8 @@ import { Weights } from './weights.ts';
 export type { OpenOptions, SessionParts } from './parts.ts';
 
 /**
- * Resolves once a first plan can be made: the device is measured or known, or others told what to expect of it. Weights and the endpoint's
- * connection go on arriving behind it. Throws what measuring throws, and `aborted`.
+ * Resolves once a first plan can be made: the endpoint has answered, or the device is measured or known, or others told
+ * what to expect of it. The rest goes on behind it. Throws what measuring throws, and `aborted`.
  */
 export async function openSession(parts: SessionParts, options: OpenOptions = {}): Promise<Session> {
   const session = new LiveSession(parts, options);
@@ -43,6 +44,7 @@ export async function openSession(parts: SessionParts, options: OpenOptions = {}
 
 class LiveSession implements Session {
   readonly manifest: Manifest;
+  readonly words: Words | undefined;
   readonly #shared: Shared;
   readonly #turns = new Turns();
   readonly #weights: Weights;
@@ -51,6 +53,8 @@ class LiveSession implements Session {
   readonly #experience: Experience;
   #text: TextSide | undefined;
   #isPrepared = false;
+  /** Measures a device that was guessed at, once there is reason to fetch what that takes. */
+  #measureFirst: (() => Promise<void>) | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(parts: SessionParts, options: OpenOptions) {
@@ -59,6 +63,7 @@ class LiveSession implements Session {
       isClosed: () => this.#closing !== undefined,
       onEndpoint: (state) => this.#endpointIs(state),
     });
+    this.words = deviceWords(this.#shared.device, () => this.#checkOpen());
     const text = {
       sinceSeenMs: () => this.#text?.sinceDeviceMs ?? 0,
       recheck: async () => this.#text?.recheck() ?? false,
@@ -79,17 +84,41 @@ class LiveSession implements Session {
 
   /** Measures what a first plan needs; the rest goes on behind it. */
   async prepare(signal: AbortSignal | undefined): Promise<void> {
+    const { options } = this.#shared;
     // Who forbids that anything leaves the device does not want it announced either.
-    if (this.#shared.options.plan !== 'local') inBackground(meetEndpoint(this.#shared));
-    const { measured, settle } = await openDevice(this.#shared, this.#experience, signal);
+    if (options.plan !== 'local') inBackground(meetEndpoint(this.#shared));
+    const { measured, guessed } = await openDevice(this.#shared, this.#experience, this.#answered(), signal);
     await this.#weights.refresh();
-    if (settle === undefined) this.#goOn(measured);
-    else inBackground(this.#settle(settle(this.#turns, this.#stop.signal)));
+    if (guessed === undefined) {
+      this.#goOn(measured);
+      return;
+    }
+    this.#measureFirst = () => this.#settle(guessed);
+    // Where everything runs here there is always reason to.
+    if (options.prefetch !== false || this.#shared.link === undefined) this.#settleLater();
   }
 
-  async #settle(settling: Promise<Measured>): Promise<void> {
+  /** Whether the endpoint has answered; the attempt is that of `meetEndpoint`. */
+  async #answered(): Promise<boolean> {
+    const { link, options } = this.#shared;
+    if (link === undefined || options.plan === 'local') return false;
+    return link.ready().then(
+      () => true,
+      () => false,
+    );
+  }
+
+  #settleLater(): void {
+    const measure = this.#measureFirst;
+    this.#measureFirst = undefined;
+    if (measure !== undefined) inBackground(measure());
+  }
+
+  /** @param before what is still under way on the device */
+  async #settle(before: Promise<unknown>): Promise<void> {
+    await before;
     try {
-      this.#goOn(await settling);
+      this.#goOn(await measureFirst(this.#shared, this.#turns, this.#stop.signal));
     } catch (error) {
       // What could not be fetched to measure on may come later, with the rest.
       this.#goOn(undefined);
@@ -131,6 +160,7 @@ class LiveSession implements Session {
   async prefetch(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     this.#checkOpen();
     await this.#weights.fetchAll(options.signal);
+    this.#settleLater();
   }
 
   async readFile(path: string): Promise<Uint8Array> {
@@ -204,38 +234,4 @@ class LiveSession implements Session {
 
 function closedError(): IsthmusError {
   return new IsthmusError('closed', 'the session was closed');
-}
-
-interface Hooks {
-  readonly isClosed: () => boolean;
-  readonly onEndpoint: (state: EndpointState) => void;
-}
-
-function share(parts: SessionParts, options: OpenOptions, hooks: Hooks): Shared {
-  const { manifest, clock, connect, startRunner } = parts;
-  const timeout = parts.timeout ?? ((ms: number) => AbortSignal.timeout(ms));
-  const emit: Shared['emit'] = (event) => {
-    if (!hooks.isClosed()) options.onEvent?.(event);
-  };
-  const knowledge = new Knowledge(manifest, parts.profiles, clock);
-  const link =
-    connect === undefined
-      ? undefined
-      : new EndpointLink({
-          connect,
-          clock,
-          timeout,
-          model: manifest.name,
-          onState: hooks.onEndpoint,
-          onLoad: (load) => knowledge.observeLoad(load),
-        });
-  return {
-    parts,
-    options,
-    device: new DeviceSide(manifest, parts.runner, { clock, start: startRunner }),
-    knowledge,
-    link,
-    emit,
-    timeout,
-  };
 }

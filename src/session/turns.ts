@@ -5,9 +5,22 @@ export class Turns {
   /** Resolves when the work under way, and all that waits behind it, is over. */
   #last: Promise<unknown> = Promise.resolve();
   #active = 0;
+  /** Resolves when somebody asks for a turn for the first time. */
+  readonly asked: Promise<void>;
+  #wasAsked: () => void = () => undefined;
+  /** Ends the work of our own that is under way. */
+  #giveWay: AbortController | undefined;
+
+  constructor() {
+    this.asked = new Promise((resolve) => {
+      this.#wasAsked = resolve;
+    });
+  }
 
   /** The signal ends the wait for a turn at once (`aborted`); work that has begun looks at it by itself. */
   async take<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    this.#giveWay?.abort();
+    this.#wasAsked();
     const before = this.#last;
     let givenUp: unknown;
     const mine = before.then(async () => {
@@ -25,6 +38,18 @@ export class Turns {
       throw error;
     });
     return mine;
+  }
+
+  /** Work of our own: its signal fires as soon as anyone else asks for a turn. */
+  async takeUntilAsked<T>(work: (asked: AbortSignal) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const mine = new AbortController();
+    const taken = this.take(() => work(mine.signal), signal);
+    this.#giveWay = mine;
+    try {
+      return await taken;
+    } finally {
+      if (this.#giveWay === mine) this.#giveWay = undefined;
+    }
   }
 
   /** Resolves when nothing is under way. */

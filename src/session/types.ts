@@ -7,6 +7,7 @@ import type { HedgeOption } from '../planner/hedge.ts';
 import type { GoalOptions } from '../planner/objective.ts';
 import type { EndpointState, LinkEstimate, PricedPlan, Workload } from '../planner/types.ts';
 import type { ExecutionProvider } from '../runtime/runner.ts';
+import type { Words } from '../runtime/words.ts';
 import type { PlanPeriod, RunTextOptions, RunTextResult, TextPlan } from './text/types.ts';
 
 /** `auto` lets the planner choose; the others force it. `cut` counts blocks on the device. */
@@ -39,7 +40,10 @@ export interface SessionOptions extends GoalOptions {
   readonly provider?: 'auto' | Exclude<ExecutionProvider, 'cpu'>;
   /** WASM threads. Default: half of the cores, at least 1, at most 4; 1 without cross-origin isolation. */
   readonly threads?: number;
-  /** Fetch all weights in the background so that requests can go on offline. Default true. */
+  /**
+   * Fetch all weights in the background so that requests can go on offline. Default true. With `false` and an endpoint that
+   * answers, a new device is neither measured nor is its runtime fetched before something is to run here, or `prefetch()`.
+   */
   readonly prefetch?: boolean;
   /**
    * True only when the user agreed: the endpoint is told this device's coarse class and, once a month and package,
@@ -182,6 +186,8 @@ export interface Session {
   moveText(plan: Exclude<TextPlan, 'auto'>): Promise<void>;
   /** A file of the package, e.g. its tokenizer. */
   readFile(path: string): Promise<Uint8Array>;
+  /** The package's tokenizer on the worker's thread; `generate` and `transcribe` use it. Absent where there is no worker. */
+  readonly words?: Words | undefined;
   /** Every plan with its prediction, best first, rejected ones last with the reason. */
   explain(workload?: Workload): Promise<Explanation>;
   /** Fetches everything that `local` needs. Resolves when it is here. */

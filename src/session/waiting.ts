@@ -12,6 +12,12 @@ export function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** Resolves when the signal fires. */
+export function fired(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
 /** `work`, or what `reason` makes as soon as the signal fires. The work itself goes on. */
 export function orAborted<T>(
   work: Promise<T>,

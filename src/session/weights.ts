@@ -54,6 +54,8 @@ export class Weights {
     const first = Object.values(parts.manifest.tokenizer ?? {});
     // A prompt cannot be read without its tokenizer; weights that came beside it would make it late.
     await device.use((runner) => runner.fetchFiles(first, { signal }));
+    // One that cannot start is told by the first call that needs it.
+    device.start().catch(() => undefined);
     for (const file of device.files(this.#blocks)) {
       if (signal.aborted) return;
       await device.use((runner) => runner.fetchFiles([file], { signal }));
@@ -76,6 +78,8 @@ export class Weights {
       }),
     );
     await this.refresh();
+    // Nothing runs without it either.
+    await device.start(signal);
   }
 
   /** Looks up what is here, and says so. */

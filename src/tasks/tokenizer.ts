@@ -1,7 +1,10 @@
-/** The package's tokenizer, loaded once per session. */
+/** The package's tokenizer, loaded once: half a second of work for a phone, which a worker does where there is one. */
 import { Tokenizer } from '@huggingface/tokenizers';
+import type { Lexicon } from '../core/lexicon.ts';
 import { IsthmusError } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
+import { packLexicon } from './pack-lexicon.ts';
+import { type TokenReader, tokenReader } from './token-reader.ts';
 
 /**
  * UTF-16 units. More than the largest context takes of any script; a tokenizer holds some hundred bytes for
@@ -9,17 +12,12 @@ import type { Manifest } from '../package/manifest.ts';
  */
 export const MAX_TEXT_LENGTH = 2 ** 22;
 
-export interface TokenDecoder {
-  /** Text of tokens from the beginning; a character whose bytes are not all there is left out. */
-  decode(tokens: readonly number[]): string;
-}
-
 export interface EncodeOptions {
   /** Put around the text what the tokenizer puts around every text (a BOS token, say). Default false. */
   readonly special?: boolean;
 }
 
-export interface TextTokenizer extends TokenDecoder {
+export interface TextTokenizer extends TokenReader {
   /**
    * Texts of special tokens in `text` become those tokens, as prompts made by templates need it. Throws
    * `input-too-long`.
@@ -27,10 +25,8 @@ export interface TextTokenizer extends TokenDecoder {
   encode(text: string, options?: EncodeOptions): number[];
   /** Id of the token with exactly that text, e.g. `</s>`. */
   tokenOf(text: string): number | undefined;
-  /** The token stands for no text: it is special, or not in the vocabulary. */
-  isSpecial(token: number): boolean;
-  /** Text of tokens as it is: spaces untouched, U+FFFD for bytes that are no UTF-8 or not all there. */
-  text(tokens: readonly number[]): string;
+  /** What another thread needs to read tokens as this one does. */
+  lexicon(): Lexicon;
 }
 
 /** Of a session, what a tokenizer is read from. */
@@ -51,11 +47,6 @@ export function textTokenizer(session: TokenizerHome): Promise<TextTokenizer> {
     tokenizer.catch(() => loaded.delete(session));
   }
   return tokenizer;
-}
-
-/** For who only reads tokens; see `textTokenizer`. */
-export function textDecoder(session: TokenizerHome): Promise<TokenDecoder> {
-  return textTokenizer(session);
 }
 
 async function load(session: TokenizerHome): Promise<TextTokenizer> {
@@ -102,25 +93,36 @@ export function openTokenizer(json: unknown, config: unknown): TextTokenizer {
   }
   const special = specialIds(inner, config);
   const isSpecial = (token: number): boolean => special.has(token) || inner.id_to_token(token) === undefined;
-  // The tokenizer throws on an empty list and on ids that it has no text for (vocabularies are padded).
-  const decoded = (tokens: readonly number[], cleanUp: false | null): string => {
-    const visible = tokens.filter((token) => !isSpecial(token));
-    return visible.length === 0 ? '' : inner.decode(visible, { clean_up_tokenization_spaces: cleanUp });
-  };
+  const read = readingParts(json, config);
   return {
-    decode: (tokens) => withoutPartial(decoded(tokens, null)),
-    text: (tokens) => decoded(tokens, false),
+    ...tokenReader(isSpecial, (tokens, cleanUp) =>
+      inner.decode(tokens, { clean_up_tokenization_spaces: cleanUp }),
+    ),
     encode(text, options = {}) {
-      if (text.length > MAX_TEXT_LENGTH) {
-        throw new IsthmusError('input-too-long', `a text has at most ${MAX_TEXT_LENGTH} characters`, {
-          details: { length: text.length, limit: MAX_TEXT_LENGTH },
-        });
-      }
+      checkLength(text);
       return inner.encode(text, { add_special_tokens: options.special === true }).ids;
     },
     tokenOf: (text) => inner.token_to_id(text),
-    isSpecial,
+    lexicon: () => {
+      const { vocab = [], end_of_word_suffix: suffix } = inner.model ?? {};
+      const endOfWord = suffix === undefined ? {} : { endOfWordSuffix: suffix };
+      return packLexicon(vocab, isSpecial, { ...read, ...endOfWord });
+    },
   };
+}
+
+/** Throws `input-too-long`. */
+export function checkLength(text: string): void {
+  if (text.length <= MAX_TEXT_LENGTH) return;
+  throw new IsthmusError('input-too-long', `a text has at most ${MAX_TEXT_LENGTH} characters`, {
+    details: { length: text.length, limit: MAX_TEXT_LENGTH },
+  });
+}
+
+function readingParts(json: unknown, config: unknown): Pick<Lexicon, 'decoder' | 'addedTokens' | 'cleanUp'> {
+  const { decoder, added_tokens: addedTokens } = json as Record<string, unknown>;
+  const { clean_up_tokenization_spaces: cleanUp } = config as Record<string, unknown>;
+  return { decoder, addedTokens, ...(typeof cleanUp === 'boolean' ? { cleanUp } : {}) };
 }
 
 function specialIds(inner: Tokenizer, config: unknown): ReadonlySet<number> {
@@ -133,9 +135,4 @@ function specialIds(inner: Tokenizer, config: unknown): ReadonlySet<number> {
 
 function unreadable(cause: unknown): IsthmusError {
   return new IsthmusError('bad-package', 'the tokenizer of the package cannot be read', { cause });
-}
-
-/** Byte tokens of an unfinished character decode to replacement characters at the end. */
-function withoutPartial(text: string): string {
-  return text.replace(/\uFFFD+$/, '');
 }

@@ -6,7 +6,8 @@ import { goalFields } from '../session/planning.ts';
 import type { RequestReport, Session, TranscribeOptions, Transcript } from '../session/types.ts';
 import { resampleInPieces } from './audio/resample.ts';
 import { splitAtQuiet } from './audio/split-quiet.ts';
-import { textDecoder } from './tokenizer.ts';
+import type { TokenDecoder } from './token-reader.ts';
+import { whileReading } from './while-reading.ts';
 
 /** Seconds. Speech models are trained on clips of up to half a minute and ramble beyond. */
 const DEFAULT_PIECE_SECONDS = 20;
@@ -36,7 +37,7 @@ export async function transcribe(
   const rate = options.sampleRate ?? input.sampleRate;
   checkAudio(audio, rate);
   throwIfAborted(options.signal);
-  const decoder = await textDecoder(session);
+  const reading = whileReading(session, options.signal);
   const samples = await resampleInPieces(audio, rate, input.sampleRate, nextTask);
   const maxSeconds = options.pieceSeconds ?? DEFAULT_PIECE_SECONDS;
   const tokens: number[] = [];
@@ -47,20 +48,28 @@ export async function transcribe(
     if (isSilent(piece)) continue;
     const mine: number[] = [];
     const { onText } = options;
+    let told = 0;
     // Text is made only for who reads it along the way.
-    const say = (): void => onText?.(joined([...texts, decoder.decode(mine)]));
-    const { report } = await session.run({
+    const say = (decoder: TokenDecoder | undefined): void => {
+      if (onText === undefined || decoder === undefined) return;
+      told = mine.length;
+      onText(joined([...texts, decoder.decode(mine)]));
+    };
+    const running = session.run({
       inputs: pieceInput(stage, piece, input),
       maxTokens: Math.max(1, Math.ceil((piece.length / input.sampleRate) * input.maxTokensPerSecond)),
       onToken: (token) => {
         mine.push(token);
-        say();
+        say(reading.decoder);
       },
       ...(options.plan === undefined ? {} : { plan: options.plan }),
       ...(options.hedge === undefined ? {} : { hedge: options.hedge }),
       ...goalFields(options),
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      signal: reading.signal,
     });
+    const { report } = await reading.orFailed(running);
+    const decoder = await reading.done;
+    if (told < mine.length) say(decoder);
     tokens.push(...mine);
     texts.push(decoder.decode(mine));
     reports.push(report);

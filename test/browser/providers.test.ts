@@ -6,6 +6,7 @@ import { extname, join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { importedPackage } from '../fixtures/packages.ts';
+import { utterance } from '../fixtures/utterance.ts';
 import { buildTestPage, findChromium, launchChromium, SOFTWARE_GPU } from './chromium.ts';
 import { type EndpointProcess, startEndpoint } from './endpoint-process.ts';
 import { eventsInPage, openInPage, prefetchInPage, transcribeInPage } from './page-session.ts';
@@ -17,14 +18,6 @@ interface ProfileEvent {
   readonly type: string;
   readonly provider?: string;
   readonly ms?: number;
-}
-
-/** An utterance that the repository ships: these tests need no installed recordings. */
-async function utterance(): Promise<Float32Array> {
-  const { decodeWav } = await import('../../src/tasks/audio/wav.ts');
-  const folder = new URL('../../demo/public/utterances/', import.meta.url);
-  const list = JSON.parse(await readFile(new URL('index.json', folder), 'utf8')) as { file: string }[];
-  return decodeWav(await readFile(new URL(list[0]?.file ?? '', folder))).samples;
 }
 
 describe.skipIf(chromium === undefined)('execution providers in Chromium', () => {

@@ -107,6 +107,8 @@ describe('a rival', () => {
     const { tokens, report } = await session.run({ inputs, maxTokens: MAX_TOKENS });
     expect(tokens).toEqual(expected);
     expect(report).toMatchObject({ abandoned: [], plan: { provider: 'webgpu' } });
+    // It runs: no plan waits for it to start.
+    expect((await session.explain()).chosen).toMatchObject({ id: 'local', prediction: { weightsMs: 0 } });
     expect(profiles(events).map(({ provider }) => provider)).toEqual(['wasm', 'webgpu']);
   });
 

@@ -1,6 +1,7 @@
 /** Speech to text on a real model, all on this device: pieces, rates, silence and what is refused. */
 import { readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { IsthmusError } from '../../src/errors.ts';
 import { type OpenedPackage, openPackage } from '../../src/package/node/open-package.ts';
 import type { Session } from '../../src/session/types.ts';
 import { resample } from '../../src/tasks/audio/resample.ts';
@@ -9,7 +10,7 @@ import { decodeWav } from '../../src/tasks/audio/wav.ts';
 import { MAX_AUDIO_SECONDS, transcribe } from '../../src/tasks/transcribe.ts';
 import { importSpeech, onDisk } from '../endpoint/packages.ts';
 import { importedPackage } from '../fixtures/packages.ts';
-import { open, rejection } from '../session/with-session.ts';
+import { open, rejection, until } from '../session/with-session.ts';
 
 const RATE = 16_000;
 const UTTERANCES = ['time.wav', 'coffee.wav', 'morning.wav', 'window.wav'];
@@ -94,6 +95,39 @@ describe('long audio', () => {
     const words = (text: string) => text.toLowerCase().replace(/[^a-z ]/g, '');
     const single = await transcribe(session, voices[0] ?? new Float32Array(1));
     expect(words(whole.text)).toContain(words(single.text).split(' ').slice(1, 4).join(' '));
+  });
+});
+
+describe('the tokenizer', () => {
+  it('comes while the first tokens are made, and then reads all of them', async () => {
+    const session = await here();
+    const voice = voices[0] ?? new Float32Array(1);
+    const { watched, runs } = counted(session);
+    let letGo: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    watched.readFile = async (path) => {
+      await held;
+      return session.readFile(path);
+    };
+    const heard: string[] = [];
+    const running = transcribe(watched, voice, { onText: (text) => heard.push(text) });
+    await until(() => runs() === 1);
+    letGo();
+    const { text } = await running;
+    expect(text).toBe((await transcribe(session, voice)).text);
+    expect(heard.at(-1)).toBe(text);
+  });
+
+  it('that cannot be had ends what runs, and says why', async () => {
+    const session = await here();
+    const { watched } = counted(session);
+    watched.readFile = () => Promise.reject(new IsthmusError('endpoint-lost', 'gone'));
+    const error = await rejection(transcribe(watched, voices[0] ?? new Float32Array(1)));
+    expect(error).toMatchObject({ code: 'endpoint-lost', message: 'gone' });
+    // The session goes on.
+    expect((await transcribe(session, voices[0] ?? new Float32Array(1))).text).not.toBe('');
   });
 });
 

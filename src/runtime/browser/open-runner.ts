@@ -12,17 +12,14 @@ export interface RunnerWishes {
   readonly provider: WebProvider;
   readonly threads: number;
   readonly wasmPaths?: string;
-  /** Text waits for it: until then nothing is fetched that its first words do not need. */
-  readonly hold: Promise<void>;
 }
 
 /** Throws `no-provider` where nothing runs here, and what reading the package throws. */
 export async function openRunner(
   { manifest, source }: LoadedPackage,
-  { provider, threads, wasmPaths, hold }: RunnerWishes,
+  { provider, threads, wasmPaths }: RunnerWishes,
 ): Promise<SegmentRunner> {
   if (manifest.text !== undefined && provider === 'wasm') {
-    await hold;
     const support = await rowsSupport(manifest, source);
     if (!('refused' in support)) {
       try {

@@ -1,10 +1,12 @@
 /** What the worker offers and how results travel: comlink drops everything of an error but its text. */
+import type { Lexicon } from '../../core/lexicon.ts';
 import type { Segment, Span } from '../../core/span.ts';
 import type { TensorMap } from '../../core/tensor.ts';
 import { fromWireError, toWireError, type WireError } from '../../errors.ts';
 import type { Manifest } from '../../package/manifest.ts';
 import type { ForwardRequest, ForwardResult, LoopRequest, LoopResult } from '../lane.ts';
 import type { GenerateRequest, GenerateResult, RunRequest, RunResult, StateId } from '../runner.ts';
+import type { WordsMessages } from '../words.ts';
 import type { WebProvider } from './ort-web.ts';
 
 export type Outcome<T> = { readonly value: T } | { readonly error: WireError };
@@ -15,8 +17,6 @@ export interface OpenRequest {
   readonly provider: WebProvider;
   readonly threads: number;
   readonly wasmPaths?: string;
-  /** False: what a text's first tokens do not need is fetched only when something runs here. */
-  readonly ahead: boolean;
 }
 
 export interface Opened {
@@ -55,11 +55,17 @@ export interface LaneApi {
 /** Long calls carry a `job`, by which `cancel` ends them. */
 export interface WorkerApi extends LaneApi {
   open(request: OpenRequest, job: number): Promise<Outcome<Opened>>;
+  /** Starts the runtime; so does whatever runs something. */
+  start(): Promise<Outcome<void>>;
   /** Fetches files of the package into the cache. */
   fetchFiles(paths: readonly string[], job: number, progress: Progress): Promise<Outcome<void>>;
   missingBytes(paths: readonly string[]): Promise<Outcome<number>>;
   /** The bytes of one file, e.g. the tokenizer. */
   readFile(path: string, job: number): Promise<Outcome<Uint8Array>>;
+  /** The package's words; see `Words`. */
+  lexicon(): Promise<Outcome<Lexicon>>;
+  encode(text: string, special: boolean): Promise<Outcome<readonly number[]>>;
+  chat(messages: WordsMessages): Promise<Outcome<string>>;
   load(segment: Segment, job: number, progress: Progress): Promise<Outcome<void>>;
   unload(segment: Segment): Promise<Outcome<void>>;
   openState(): Promise<Outcome<StateId>>;

@@ -8,7 +8,8 @@ import { openBrowserStore } from '../../storage/browser/blob-store.ts';
 import { letGo } from '../../storage/let-go.ts';
 import { createLane } from '../create-lane.ts';
 import { generate } from '../generate.ts';
-import type { PackageSource, SegmentRunner } from '../runner.ts';
+import type { SegmentRunner } from '../runner.ts';
+import type { Words } from '../words.ts';
 import { createLaneHost } from './lane-host.ts';
 import { createMacrotask } from './macrotask.ts';
 import { openRunner } from './open-runner.ts';
@@ -19,42 +20,46 @@ import { WorkerJobs } from './worker-jobs.ts';
 /** Progress crosses to the page; oftener than this it would only cost frames. */
 const PROGRESS_INTERVAL_MS = 50;
 
-export function createWorkerHost(): WorkerApi {
+/** Opens the words of a package, which are read as its other files are. */
+export type OpenWords = (pack: {
+  readonly manifest: Manifest;
+  readFile(path: string): Promise<Uint8Array>;
+}) => Promise<Words>;
+
+export function createWorkerHost({ openWords }: { readonly openWords: OpenWords }): WorkerApi {
   const jobs = new WorkerJobs();
   let store: BlobStore | undefined;
   let loaded: LoadedPackage | undefined;
   let runner: Promise<SegmentRunner> | undefined;
   let started: SegmentRunner | undefined;
-  let goOn: () => void = () => undefined;
+  let words: Promise<Words> | undefined;
+  let begin: () => Promise<SegmentRunner> = notOpen;
 
   const pack = (): LoadedPackage => loaded ?? notOpen();
+  /** The runtime starts when it is first asked for: nothing of it is fetched before. */
   const running = (): Promise<SegmentRunner> => {
-    goOn();
-    return runner ?? notOpen();
+    runner ??= begin();
+    return runner;
+  };
+  const speaking = (): Promise<Words> => {
+    const { manifest, source } = pack();
+    words ??= openWords({ manifest, readFile: (path) => source.read(path) });
+    return words;
   };
   const withJob = <T>(job: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
     jobs.run(job, work);
 
   const open = async (request: OpenRequest, signal: AbortSignal): Promise<Opened> => {
     const { provider, threads, wasmPaths } = request;
-    const hold = new Promise<void>((resolve) => {
-      goOn = resolve;
-    });
-    const opening = (async () => {
-      store = await openBrowserStore();
-      loaded = await loadPackage(request.packageUrl, { store, signal });
-      return loaded;
-    })();
-    runner = opening.then(async (pack) => {
+    store = await openBrowserStore();
+    const opened = await loadPackage(request.packageUrl, { store, signal });
+    loaded = opened;
+    begin = async () => {
       const paths = wasmPaths === undefined ? {} : { wasmPaths };
-      started = await openRunner(pack, { provider, threads, hold, ...paths });
+      started = await openRunner(opened, { provider, threads, ...paths });
       return started;
-    });
-    // Who runs something hears of its failure; until then nobody listens.
-    runner.catch(() => undefined);
-    const { manifest, source, fromCache } = await opening;
-    if (manifest.text === undefined || provider !== 'wasm') await running();
-    else if (request.ahead) void fetchBefore(manifest.tokenizer, source).then(goOn);
+    };
+    const { manifest, fromCache } = opened;
     return { manifest, fromCache, threads: threadsHere(threads) };
   };
 
@@ -102,10 +107,17 @@ export function createWorkerHost(): WorkerApi {
   return {
     ...lanes,
     open: (request, job) => outcome(() => withJob(job, (signal) => open(request, signal))),
+    start: () =>
+      outcome(async () => {
+        await running();
+      }),
     fetchFiles: (paths, job, progress) =>
       outcome(() => withJob(job, (signal) => fetchFiles(paths, signal, progress))),
     missingBytes: (paths) => outcome(() => pack().source.missingBytes(paths)),
     readFile: (path, job) => outcome(() => withJob(job, (signal) => pack().source.read(path, { signal }))),
+    lexicon: () => outcome(async () => (await speaking()).lexicon()),
+    encode: (text, special) => outcome(async () => (await speaking()).encode(text, special)),
+    chat: (messages) => outcome(async () => (await speaking()).chat(messages)),
     load: (segment, job, progress) =>
       outcome(() =>
         withJob(job, async (signal) => {
@@ -132,14 +144,6 @@ export function createWorkerHost(): WorkerApi {
         await store?.close();
       }),
   };
-}
-
-/** A text's first words need the tokenizer: on a slow link nothing is to come before it. */
-async function fetchBefore(files: Manifest['tokenizer'], source: PackageSource): Promise<void> {
-  for (const path of Object.values(files ?? {})) {
-    // Whoever reads the file is told what is wrong with it.
-    if (path !== undefined) await source.read(path).catch(() => undefined);
-  }
 }
 
 function notOpen(): never {

@@ -15,6 +15,12 @@ export function exposeHost(host: WorkerApi, port?: Endpoint): void {
       ...host,
       run: async (...given: Parameters<WorkerApi['run']>) =>
         movedOutcome(await host.run(...given), (value) => value.outputs),
+      lexicon: async () => {
+        const result = await host.lexicon();
+        if ('error' in result) return result;
+        const { units, ends, silent } = result.value;
+        return transfer(result, [units.buffer, ends.buffer, silent.buffer]);
+      },
       laneForward: async (...given: Parameters<WorkerApi['laneForward']>) =>
         movedAnswer(await host.laneForward(...given), (value) => value.tensors),
       laneReadState: async (...given: Parameters<WorkerApi['laneReadState']>) =>

@@ -13,6 +13,7 @@ import type {
   RunResult,
   StateId,
 } from '../runner.ts';
+import type { Words } from '../words.ts';
 import { openLaneProxy } from './lane-proxy.ts';
 import type { Opened, OpenRequest } from './worker-api.ts';
 import { WorkerCalls, withTokens } from './worker-calls.ts';
@@ -26,7 +27,8 @@ export interface WorkerRunner extends DeviceRunner {
 }
 
 /**
- * Starts a runner in `worker`. Throws `worker-lost`, `no-provider`, and what opening a package throws.
+ * Opens a package in `worker`; its runtime starts when it is asked to, or has something to run. Throws `worker-lost`,
+ * and what opening a package throws.
  */
 export async function openWorkerRunner(
   worker: Worker,
@@ -48,6 +50,7 @@ class RemoteRunner implements WorkerRunner {
   readonly threads: number;
   readonly opened: Opened;
   readonly ended: Promise<IsthmusError>;
+  readonly words: Words;
   readonly #calls: WorkerCalls;
 
   constructor(calls: WorkerCalls, opened: Opened, provider: ExecutionProvider) {
@@ -56,6 +59,15 @@ class RemoteRunner implements WorkerRunner {
     this.provider = provider;
     this.threads = opened.threads;
     this.ended = calls.ended;
+    this.words = {
+      lexicon: () => calls.call((remote) => remote.lexicon()),
+      encode: (text, special) => calls.call((remote) => remote.encode(text, special)),
+      chat: (messages) => calls.call((remote) => remote.chat(messages)),
+    };
+  }
+
+  start(): Promise<void> {
+    return this.#calls.call((remote) => remote.start());
   }
 
   fetchFiles(paths: readonly string[], options: LoadOptions = {}): Promise<void> {

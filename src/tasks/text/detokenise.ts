@@ -4,7 +4,7 @@
  * tokens is decoded as a whole and only what is new of it given out (the offsets of Hugging Face's
  * text-generation-inference and of vLLM).
  */
-import type { TextTokenizer } from '../tokenizer.ts';
+import type { TokenReader } from '../token-reader.ts';
 
 /** What a decoder writes for bytes that are no UTF-8, and for a character whose bytes are not all there. */
 const REPLACEMENT = '\uFFFD';
@@ -17,14 +17,14 @@ const MAX_WINDOW = 32;
 const SHORT_WINDOW = 8;
 
 export class Detokeniser {
-  readonly #tokenizer: Pick<TextTokenizer, 'text' | 'isSpecial'>;
+  readonly #tokenizer: Pick<TokenReader, 'text' | 'isSpecial'>;
   #window: number[] = [];
   /** Tokens of the window that were there when the text was last known to end with a whole character. */
   #whole = 0;
   /** Length of the window's text that was given out (UTF-16 units). */
   #given = 0;
 
-  constructor(tokenizer: Pick<TextTokenizer, 'text' | 'isSpecial'>) {
+  constructor(tokenizer: Pick<TokenReader, 'text' | 'isSpecial'>) {
     this.#tokenizer = tokenizer;
   }
 

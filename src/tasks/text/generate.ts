@@ -1,5 +1,6 @@
 /** Text in words: a prompt or messages in, a stream of text out, over a session that speaks tokens. */
 import { IsthmusError, throwIfAborted } from '../../errors.ts';
+import type { Words } from '../../runtime/words.ts';
 import { goalFields } from '../../session/planning.ts';
 import { samplingFor } from '../../session/text/sampling.ts';
 import { StopMatcher } from '../../session/text/stop.ts';
@@ -11,7 +12,8 @@ import type {
   TextStream,
 } from '../../session/text/types.ts';
 import type { Session } from '../../session/types.ts';
-import { type TextTokenizer, textTokenizer } from '../tokenizer.ts';
+import { readerOf, wordsOf } from '../session-words.ts';
+import { checkLength } from '../tokenizer.ts';
 import { Detokeniser } from './detokenise.ts';
 import { PromptMemory } from './prompt-memory.ts';
 import { textStream } from './text-stream.ts';
@@ -50,15 +52,17 @@ async function generate(
   const { manifest } = session;
   const stops = new StopMatcher(options.stop ?? []);
   const sampling = samplingFor(manifest, options, () => Math.floor(Math.random() * SEEDS));
-  const tokenizer = await textTokenizer(session);
+  const words = wordsOf(session);
+  const reader = await readerOf(session);
   throwIfAborted(signal);
   const memory = memoryOf(session);
-  const text = typeof prompt === 'string' ? prompt : await chatPrompt(session, prompt);
-  const tokens = promptTokens(session, tokenizer, memory, text);
+  const text = typeof prompt === 'string' ? prompt : await words.chat(prompt);
+  const tokens = await promptTokens(session, words, memory, text);
+  throwIfAborted(signal);
   const room = roomFor(session, tokens.length);
   const wanted = options.maxTokens ?? manifest.generation?.maxTokens ?? DEFAULT_MAX_TOKENS;
   checkCount('maxTokens', wanted);
-  const detokeniser = new Detokeniser(tokenizer);
+  const detokeniser = new Detokeniser(reader);
   let shown = '';
   let stop: string | undefined;
   const show = (piece: string): void => {
@@ -94,7 +98,7 @@ async function generate(
       if (rest !== '') emit(rest);
     }
   }
-  memory.keep(text + tokenizer.text(made), [...tokens, ...made]);
+  memory.keep(text + reader.text(made), [...tokens, ...made]);
   return { text: shown, tokens: made, reason: endOf(reason, stop, made.length, wanted), usage };
 }
 
@@ -115,24 +119,15 @@ function memoryOf(session: Session): PromptMemory {
   return memory;
 }
 
-async function chatPrompt({ manifest }: Session, messages: readonly ChatMessage[]): Promise<string> {
-  // Templates are for who chats: a page that transcribes does not load their interpreter.
-  const { renderChat } = await import('./chat-template.ts');
-  return renderChat(manifest.text?.chatTemplate, messages, {
-    specialTokens: manifest.text?.specialTokens ?? {},
-    addGenerationPrompt: true,
-    now: () => new Date(),
-  });
-}
-
-function promptTokens(
+async function promptTokens(
   { manifest }: Session,
-  tokenizer: TextTokenizer,
+  words: Words,
   memory: PromptMemory,
   text: string,
-): readonly number[] {
+): Promise<readonly number[]> {
   if (text === '') throw new IsthmusError('bad-input', 'the prompt is empty');
-  const tokens = memory.encode(text, (rest) => tokenizer.encode(rest));
+  checkLength(text);
+  const tokens = await memory.encode(text, (rest) => words.encode(rest, false));
   const bos = manifest.generation?.bosToken;
   const needsBos = manifest.text?.addBos === true && bos !== undefined && tokens[0] !== bos;
   const all = needsBos ? [bos, ...tokens] : tokens;

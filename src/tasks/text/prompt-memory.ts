@@ -16,10 +16,14 @@ export class PromptMemory {
    * that could have merged with what is before it (one that begins within a word) is no new turn, and the
    * whole is encoded anew.
    */
-  encode(text: string, encode: (rest: string) => readonly number[]): readonly number[] {
+  async encode(
+    text: string,
+    encode: (rest: string) => Promise<readonly number[]>,
+  ): Promise<readonly number[]> {
     if (this.#text === '' || !text.startsWith(this.#text)) return encode(text);
     const rest = text.slice(this.#text.length);
-    if (rest === '') return this.#tokens;
-    return /^[\s<[|]/.test(rest) ? [...this.#tokens, ...encode(rest)] : encode(text);
+    const before = this.#tokens;
+    if (rest === '') return before;
+    return /^[\s<[|]/.test(rest) ? [...before, ...(await encode(rest))] : encode(text);
   }
 }

@@ -35,7 +35,7 @@ async function withRunner<T>(
     type: 'module',
   });
   const url = new URL(packageUrl, document.baseURI).href;
-  const runner = await openWorkerRunner(worker, { packageUrl: url, provider: 'wasm', threads, ahead: true });
+  const runner = await openWorkerRunner(worker, { packageUrl: url, provider: 'wasm', threads });
   try {
     return await use(runner, audioInput(runner.opened.manifest, 'recording', samplesOf(samples)));
   } finally {

@@ -1,0 +1,14 @@
+/** A package's tokenizer on the runner's thread: cutting text into tokens is heavy, reading tokens is not. */
+import type { Lexicon } from '../core/lexicon.ts';
+
+/** As templates take it; see `ChatMessage`. */
+export type WordsMessages = readonly { readonly role: string; readonly content: string }[];
+
+export interface Words {
+  /** To read tokens with. Throws `bad-package`, and what reading a file throws. */
+  lexicon(): Promise<Lexicon>;
+  /** See `TextTokenizer.encode`. Throws `input-too-long` besides. */
+  encode(text: string, special: boolean): Promise<readonly number[]>;
+  /** Messages as the prompt that the model's template makes of them, up to where its answer begins; see `renderChat`. */
+  chat(messages: WordsMessages): Promise<string>;
+}
