@@ -42,6 +42,7 @@ export function plannerAgent(world: World, random: Random): Agent {
   const clock = { now: () => now, epoch: () => now };
   const knowledge = new Knowledge(manifest, createMemoryJsonStore(), clock);
   knowledge.useDevice(fitProfile(manifest, 'wasm', calibration(world, random)));
+  let waitedMs = 0;
   /**
    * What the endpoint says of itself with a hello or a pong: how long answers wait, and paces as they were when
    * it last worked: for its own rehearsal before anyone came, and at any time where others keep it busy.
@@ -82,10 +83,13 @@ export function plannerAgent(world: World, random: Random): Agent {
   const check = (from: number, until: number, moment: Moment): void => {
     now = from;
     const watch = { sinceSeenMs: knowledge.sinceDeviceMs, sinceCheckMs: from - checkedAt, checkMs };
-    now += recheckInMs(watch);
+    const inMs = recheckInMs(watch);
+    now += inMs;
     if (now > until) return;
     checkMs = rehearse(moment, RECHECK);
     checkedAt = now;
+    // One that waits for no quiet is not given up for a request either.
+    if (inMs === 0) waitedMs = Math.max(0, now + checkMs - until);
   };
   const goal = goalOf();
   let choice: Choice | undefined;
@@ -94,7 +98,9 @@ export function plannerAgent(world: World, random: Random): Agent {
   let last: { readonly moment: Moment; readonly endedAt: number } | undefined;
   return {
     name: 'isthmus',
+    waitedMs: () => waitedMs,
     choose: (ask) => {
+      waitedMs = 0;
       idle(ask);
       now = ask.at;
       choice = choosePlan({
@@ -130,7 +136,7 @@ export function plannerAgent(world: World, random: Random): Agent {
         ...(loser === undefined ? {} : { loser: loser.plan.kind === 'local' ? 'device' : 'endpoint' }),
       });
       knowledge.observeTokens(tokens, ask.maxTokens);
-      last = { moment: momentOf(ask), endedAt: ask.at + beganMs + outcome.totalMs };
+      last = { moment: momentOf(ask), endedAt: ask.at + waitedMs + beganMs + outcome.totalMs };
     },
   };
 
@@ -169,7 +175,7 @@ export function plannerAgent(world: World, random: Random): Agent {
   function idle(ask: Ask): void {
     if (last === undefined) {
       // Weights are here in these worlds: the whole model was rehearsed before anyone asked.
-      for (let run = 0; run < REHEARSALS; run += 1) rehearse(momentOf(ask), REHEARSAL);
+      for (let run = 0; run < REHEARSALS; run += 1) rehearse(opening(momentOf(ask)), REHEARSAL);
       if (ask.isUp) hear(momentOf(ask), true);
       if (ask.isUp) probe(ask.at, { quietMs: Infinity, probes: 0 }, momentOf(ask));
       return;
@@ -185,10 +191,15 @@ export function plannerAgent(world: World, random: Random): Agent {
     }
   }
 
-  function momentOf({ at }: Ask): Moment {
-    const found = world.moments.find((moment) => moment.at === at);
-    if (found === undefined) throw new RangeError(`nothing was asked at ${at}`);
+  function momentOf({ index }: Ask): Moment {
+    const found = world.moments[index];
+    if (found === undefined) throw new RangeError(`there is no request ${index}`);
     return found;
+  }
+
+  /** As the device was while the session opened. */
+  function opening(moment: Moment): Moment {
+    return { ...moment, deviceFactor: moment.deviceFactor * world.openingFactor };
   }
 }
 
@@ -211,14 +222,15 @@ function sum(times: Readonly<Record<string, number>>): number {
 }
 
 function calibration(world: World, random: Random): readonly Measurement[] {
-  const { manifest, device, moments } = world;
+  const { manifest, device, moments, openingFactor } = world;
   const units = moments[0]?.workload.units ?? 1;
   const [stage] = manifest.stages;
   if (stage?.kind !== 'once') return [];
   return Array.from({ length: Math.min(CALIBRATED_BLOCKS, stage.to) }, (_, from) => from).flatMap((from) =>
     CALIBRATION_UNITS.map((share): Measurement => {
       const size = Math.round(units * share);
-      const ms = phaseMs(device.blocks[from]?.once, size) * random.factor(CALIBRATION_DEVIATION);
+      const trueMs = openingFactor * phaseMs(device.blocks[from]?.once, size);
+      const ms = trueMs * random.factor(CALIBRATION_DEVIATION);
       return { segment: { stage: 0, from, to: from + 1 }, phase: 'once', units: size, ms };
     }),
   );
