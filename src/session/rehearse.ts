@@ -49,7 +49,7 @@ export async function rehearse(shared: Shared, signal: AbortSignal): Promise<voi
       break;
     }
   }
-  for (const { segmentMs, done } of settled) await knowledge.observeDevice(segmentMs, done);
+  for (const { segmentMs, done } of settled) await knowledge.observeDevice(segmentMs, done, 'opening');
 }
 
 /**

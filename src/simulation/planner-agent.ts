@@ -1,6 +1,6 @@
 /** Isthmus's planner as an agent: the session's own knowledge and choice, with a simulated clock and link. */
 import { fitProfile, type Measurement } from '../device/fit.ts';
-import { recheckInMs } from '../device/recheck.ts';
+import { isLookDue, recheckInMs } from '../device/recheck.ts';
 import { phaseMs } from '../device/span-ms.ts';
 import { stageExtents } from '../device/work.ts';
 import { type Idleness, MAX_IDLE_PROBES, PROBE_INTERVAL_MS, pingsOf, planProbe } from '../link/probe.ts';
@@ -73,23 +73,31 @@ export function plannerAgent(world: World, random: Random): Agent {
     }
   };
   /** A small request of the session's own. */
-  const rehearse = (moment: Moment, { share, tokens }: typeof REHEARSAL): number => {
+  const rehearse = (
+    moment: Moment,
+    { share, tokens }: typeof REHEARSAL,
+    when: 'opening' | 'later' = 'later',
+  ): number => {
     const workload = { units: Math.round(typicalUnits * share), tokens };
     const truth = trueCosts(world, { ...moment, workload });
     const { deviceMs, totalMs } = playOut(LOCAL(manifest.blocks.length), truth, random);
-    void knowledge.observeDevice(deviceMs, workload);
+    void knowledge.observeDevice(deviceMs, workload, when);
     return totalMs;
+  };
+  const watch = () => ({
+    sinceSeenMs: knowledge.sinceDeviceMs,
+    sinceCheckMs: now - checkedAt,
+    checkMs,
+    isDoubted: knowledge.isDeviceDoubted,
+  });
+  const look = (moment: Moment): void => {
+    checkMs = rehearse(moment, RECHECK);
+    checkedAt = now;
   };
   const check = (from: number, until: number, moment: Moment): void => {
     now = from;
-    const watch = { sinceSeenMs: knowledge.sinceDeviceMs, sinceCheckMs: from - checkedAt, checkMs };
-    const inMs = recheckInMs(watch);
-    now += inMs;
-    if (now > until) return;
-    checkMs = rehearse(moment, RECHECK);
-    checkedAt = now;
-    // One that waits for no quiet is not given up for a request either.
-    if (inMs === 0) waitedMs = Math.max(0, now + checkMs - until);
+    now += recheckInMs(watch());
+    if (now <= until) look(moment);
   };
   const goal = goalOf();
   let choice: Choice | undefined;
@@ -100,7 +108,6 @@ export function plannerAgent(world: World, random: Random): Agent {
     name: 'isthmus',
     waitedMs: () => waitedMs,
     choose: (ask) => {
-      waitedMs = 0;
       idle(ask);
       now = ask.at;
       choice = choosePlan({
@@ -116,11 +123,16 @@ export function plannerAgent(world: World, random: Random): Agent {
         weightsReachable: true,
         goal,
       });
-      return choice.chosen;
+      const { chosen } = choice;
+      // A look that began beside the last request may not be over yet.
+      waitedMs = chosen.cut === 0 ? 0 : Math.max(0, checkedAt + checkMs - now);
+      return chosen;
     },
     hedge: (ask) => hedgeOf(ask),
     learn: (ask, { winner: outcome, beganMs, loser }, tokens) => {
       const done: Workload = { units: ask.units, tokens };
+      // Beside a request that needs the endpoint alone.
+      if (outcome.plan.kind === 'remote' && loser === undefined && isLookDue(watch())) look(momentOf(ask));
       void knowledge.observeDevice(outcome.deviceMs, done);
       if (outcome.plan.kind !== 'local') {
         const timing = { queueMs: outcome.queueMs, computeMs: 0 };
@@ -175,7 +187,9 @@ export function plannerAgent(world: World, random: Random): Agent {
   function idle(ask: Ask): void {
     if (last === undefined) {
       // Weights are here in these worlds: the whole model was rehearsed before anyone asked.
-      for (let run = 0; run < REHEARSALS; run += 1) rehearse(opening(momentOf(ask)), REHEARSAL);
+      for (let run = 0; run < REHEARSALS; run += 1) {
+        rehearse(opening(momentOf(ask)), REHEARSAL, 'opening');
+      }
       if (ask.isUp) hear(momentOf(ask), true);
       if (ask.isUp) probe(ask.at, { quietMs: Infinity, probes: 0 }, momentOf(ask));
       return;
