@@ -4,10 +4,11 @@
  */
 import { isIsthmusError } from '../errors.ts';
 import { MAX_IDLE_PROBES, PROBE_INTERVAL_MS } from '../link/probe.ts';
-import type { PricedPlan } from '../planner/types.ts';
 import { DeviceLooks } from './device-looks.ts';
+import { LinkGlances } from './link-glances.ts';
 import { probeLink } from './meet-endpoint.ts';
 import type { Shared } from './parts.ts';
+import type { Planned } from './request.ts';
 import type { Turns } from './turns.ts';
 import { inBackground } from './waiting.ts';
 
@@ -17,6 +18,7 @@ export class IdleWatch {
   readonly #stop: AbortSignal;
   #busy = 0;
   readonly #looks: DeviceLooks;
+  readonly #glances: LinkGlances;
   #quiet = new AbortController();
 
   /** `stop` ends it for good. */
@@ -24,6 +26,7 @@ export class IdleWatch {
     this.#shared = shared;
     this.#turns = turns;
     this.#looks = new DeviceLooks(shared);
+    this.#glances = new LinkGlances(shared);
     this.#stop = stop;
   }
 
@@ -42,10 +45,11 @@ export class IdleWatch {
     }
   }
 
-  /** A request runs under `plan` alone: where that leaves the device idle, it may be looked at. */
-  beside({ kind }: PricedPlan): void {
+  /** A request runs under one plan alone: what that leaves idle, device or link, may be looked at. */
+  beside(planned: Planned): void {
     const { device } = this.#shared;
-    if (kind !== 'remote' || !device.isFree || !this.#looks.isDue) return;
+    inBackground(this.#glances.beside(planned));
+    if (planned.plan.kind !== 'remote' || !device.isFree || !this.#looks.isDue) return;
     const looking = this.#looks.look(this.#stop);
     // Whoever needs the device meanwhile waits for its few ms.
     device.leave(looking);

@@ -139,7 +139,7 @@ class LiveSession implements Session {
     throwIfAborted(signal);
     const work = async (): Promise<RunOutcome> => {
       this.#checkOpen();
-      return runRequest(this.#shared, options, ({ plan }) => this.#idle.beside(plan));
+      return runRequest(this.#shared, options, (planned) => this.#idle.beside(planned));
     };
     // Whatever a request waits for when the session is closed, its caller waits no longer.
     const running = this.#idle.during(this.#turns.take(work, signal));

@@ -3,10 +3,20 @@ import { fitProfile, type Measurement } from '../device/fit.ts';
 import { isLookDue, recheckInMs } from '../device/recheck.ts';
 import { phaseMs } from '../device/span-ms.ts';
 import { stageExtents } from '../device/work.ts';
-import { type Idleness, MAX_IDLE_PROBES, PROBE_INTERVAL_MS, pingsOf, planProbe } from '../link/probe.ts';
+import type { LinkObservation } from '../link/estimator.ts';
+import { afterGlance, isNews, NO_GLANCES, noteGlance, planGlance } from '../link/glance.ts';
+import {
+  type Idleness,
+  MAX_IDLE_PROBES,
+  PROBE_INTERVAL_MS,
+  type Probe,
+  pingsOf,
+  planProbe,
+} from '../link/probe.ts';
 import type { Manifest } from '../package/manifest.ts';
-import { type Choice, choosePlan } from '../planner/choose.ts';
+import { type Choice, type ChooseInput, choosePlan } from '../planner/choose.ts';
 import { dueMs, hedgeInMs, secondPlan, startsBoth } from '../planner/hedge.ts';
+import { hopesForEndpoint } from '../planner/hope.ts';
 import { goalOf } from '../planner/objective.ts';
 import type { PlanShape, PricedPlan, Workload } from '../planner/types.ts';
 import type { ServedPace } from '../protocol/endpoint-load.ts';
@@ -62,15 +72,29 @@ export function plannerAgent(world: World, random: Random): Agent {
     knowledge.observeLoad({ queueMs, paces: told });
   };
   const probe = (at: number, idleness: Idleness, moment: Moment): void => {
-    const { link } = moment;
     now = at;
     const planned = planProbe(knowledge.link, idleness, at);
     if (planned === undefined) return;
+    for (const seen of ping(planned, moment)) knowledge.observeLink(seen);
+  };
+  const ping = (planned: Probe, moment: Moment): readonly LinkObservation[] => {
+    const { link } = moment;
     hear(moment, false);
-    for (const { upBytes, downBytes, seen } of pingsOf(planned)) {
+    return pingsOf(planned).map(({ upBytes, downBytes, seen }) => {
       const bytesMs = (1000 * upBytes) / link.upBytesPerSecond + (1000 * downBytes) / link.downBytesPerSecond;
-      knowledge.observeLink(seen((link.rttMs + bytesMs) * random.factor(PROBE_DEVIATION)));
-    }
+      return seen((link.rttMs + bytesMs) * random.factor(PROBE_DEVIATION));
+    });
+  };
+  /** The link, beside a request that runs here alone (`session/link-glances`). */
+  const glance = (ask: Ask): void => {
+    const bytes = planGlance(knowledge.link, glances, { now, maxBytesUp: goal.maxBytesUp });
+    if (bytes === undefined || !ask.isUp || !hopesForEndpoint(inputOf(ask))) return;
+    const planned = { upBytes: bytes, downBytes: 0 };
+    let seen = ping(planned, momentOf(ask));
+    const news = isNews(knowledge.link, seen, now);
+    if (news) seen = [...seen, ...ping(planned, momentOf(ask))];
+    knowledge.link = afterGlance(knowledge.link, seen, now);
+    glances = noteGlance(glances, { now, bytes: news ? 2 * bytes : bytes, isNews: news });
   };
   /** A small request of the session's own. */
   const rehearse = (
@@ -103,6 +127,7 @@ export function plannerAgent(world: World, random: Random): Agent {
   let choice: Choice | undefined;
   let checkedAt = -Infinity;
   let checkMs = 0;
+  let glances = NO_GLANCES;
   let last: { readonly moment: Moment; readonly endedAt: number } | undefined;
   return {
     name: 'isthmus',
@@ -110,19 +135,7 @@ export function plannerAgent(world: World, random: Random): Agent {
     choose: (ask) => {
       idle(ask);
       now = ask.at;
-      choice = choosePlan({
-        manifest,
-        workload: expected(ask),
-        device: knowledge.device,
-        endpoint: knowledge.endpoint,
-        link: knowledge.estimateLink(),
-        missingWeightBytes: () => 0,
-        choice: 'auto',
-        codecs: ['fp32'],
-        endpointState: ask.isUp ? 'up' : 'down',
-        weightsReachable: true,
-        goal,
-      });
+      choice = choosePlan(inputOf(ask));
       const { chosen } = choice;
       // A look that began beside the last request may not be over yet.
       waitedMs = chosen.cut === 0 ? 0 : Math.max(0, checkedAt + checkMs - now);
@@ -133,6 +146,7 @@ export function plannerAgent(world: World, random: Random): Agent {
       const done: Workload = { units: ask.units, tokens };
       // Beside a request that needs the endpoint alone.
       if (outcome.plan.kind === 'remote' && loser === undefined && isLookDue(watch())) look(momentOf(ask));
+      if (outcome.plan.kind === 'local' && loser === undefined) glance(ask);
       void knowledge.observeDevice(outcome.deviceMs, done);
       if (outcome.plan.kind !== 'local') {
         const timing = { queueMs: outcome.queueMs, computeMs: 0 };
@@ -151,6 +165,22 @@ export function plannerAgent(world: World, random: Random): Agent {
       last = { moment: momentOf(ask), endedAt: ask.at + waitedMs + beganMs + outcome.totalMs };
     },
   };
+
+  function inputOf(ask: Ask): ChooseInput {
+    return {
+      manifest,
+      workload: expected(ask),
+      device: knowledge.device,
+      endpoint: knowledge.endpoint,
+      link: knowledge.estimateLink(),
+      missingWeightBytes: () => 0,
+      choice: 'auto',
+      codecs: ['fp32'],
+      endpointState: ask.isUp ? 'up' : 'down',
+      weightsReachable: true,
+      goal,
+    };
+  }
 
   function hedgeOf(ask: Ask): Hedge | undefined {
     if (choice === undefined) return undefined;
