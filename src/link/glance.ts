@@ -1,16 +1,16 @@
 /**
  * A look at the link beside a request that runs on the device alone: who asks without end leaves no quiet for a probe,
  * and a link that became better would not be noticed. Its bytes may cost the user money, so they are few, fewer the
- * slower the link is believed to be, and wait longer each time that they told nothing new. Pure, immutable.
+ * slower the link is believed to be, and rarer when the last told nothing new. Pure, immutable.
  */
 import { estimateLink, type LinkObservation, type LinkState, unseenMs } from './estimator.ts';
 import { MAX_PROBE_TRANSFER_BYTES, observeAll, probeBytes } from './probe.ts';
 
-/** Unseen for less, a link is still what it was; each glance in vain doubles it. */
-export const GLANCE_AFTER_MS = 30_000;
+/** Unseen for less, a link is still what it was; a glance in vain doubles it. 30 s throughout found a better link later, 10 s no sooner. */
+export const GLANCE_AFTER_MS = 15_000;
 
-/** Glances in vain after which the wait no longer grows: one in eight minutes. */
-const MAX_DOUBLINGS = 4;
+/** Glances in vain after which the wait no longer grows; the bytes of a minute are bounded besides. */
+const MAX_DOUBLINGS = 1;
 
 /** All that glances may send within a minute: 2% of what a link of 0.75 Mbit/s carries. */
 export const MAX_GLANCE_BYTES_PER_MINUTE = 2 * MAX_PROBE_TRANSFER_BYTES;
