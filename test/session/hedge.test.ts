@@ -26,10 +26,10 @@ type Late = Awaited<ReturnType<typeof openLate>>;
 
 const isHedge = (event: SessionEvent): boolean => event.type === 'hedge';
 
-/** Opened, and used once at each place, so that both are known. */
+/** Opened, and used at each place, so that both are known; here so often that first costs are borne out. */
 async function used(setup: LateSetup): Promise<Late> {
   const late = await openLate(speech, setup);
-  for (const plan of ['remote', 'local'] as const)
+  for (const plan of ['remote', 'local', 'local', 'local'] as const)
     await late.session.run({ inputs, plan, maxTokens: MAX_TOKENS });
   return late;
 }
