@@ -42,7 +42,8 @@ export function nextSide({ learned, pace }: PacedSide): SideProfile {
   return by === 'usual' ? side : scaleSide(side, factor, side);
 }
 
-function expectedMs(side: SideProfile, runs: readonly Run[]): number {
+/** What `runs` take together, by `side`. */
+export function expectedMs(side: SideProfile, runs: readonly Run[]): number {
   return runs.reduce((sum, { segment, phase, units, runs: times }) => {
     const held = side.blocks.slice(segment.from, segment.to);
     return sum + times * held.reduce((all, cost) => all + phaseMs(cost[phase], units), 0);

@@ -56,13 +56,18 @@ export function planProbe(state: LinkState, idleness: Idleness, now: number): Pr
   const estimate = estimateLink(state, now);
   const bytesFor = (direction: Direction, bytesPerSecond: number) => {
     if (confidence[direction] >= PROBE_BELOW_CONFIDENCE) return 0;
-    const wanted = Math.round((bytesPerSecond * PROBE_TRANSFER_MS) / 1000);
-    return Math.min(MAX_PROBE_TRANSFER_BYTES, Math.max(MIN_PROBE_TRANSFER_BYTES, wanted));
+    return probeBytes(bytesPerSecond);
   };
   const upBytes = bytesFor('up', estimate.upBytesPerSecond);
   const downBytes = bytesFor('down', estimate.downBytesPerSecond);
   const known = upBytes === 0 && downBytes === 0 && confidence.rtt >= PROBE_BELOW_CONFIDENCE;
   return known ? undefined : { upBytes, downBytes };
+}
+
+/** Bytes of one transfer that tell a rate which is believed to be so high. */
+export function probeBytes(bytesPerSecond: number): number {
+  const wanted = Math.round((bytesPerSecond * PROBE_TRANSFER_MS) / 1000);
+  return Math.min(MAX_PROBE_TRANSFER_BYTES, Math.max(MIN_PROBE_TRANSFER_BYTES, wanted));
 }
 
 interface ProbePing {

@@ -32,6 +32,10 @@ const UNSEEN_DEVIATION = 0.8;
 /** From these confidences on a side counts as seen: its estimate is a measurement, if an old one. */
 const SEEN = { device: 0.5, endpoint: 0.3, link: 0.2 };
 
+/** Half of all sessions open on a busy machine, which is slower then by up to 6: evenly so, in the logarithm. */
+const BUSY_SHARE = 0.5;
+const BUSY_FACTORS = [1.25, 2, 3, 4.8];
+
 export const NEW_DOUBT: Doubt = {
   variance: FIRST_DEVIATION ** 2,
   lost: { device: 0, endpoint: 0 },
@@ -73,6 +77,8 @@ export function observeFinished(doubt: Doubt, finished: Finished): Doubt {
 /** What is known of each side, as its confidence; the link with its spread. */
 export interface Known {
   readonly device: number;
+  /** The device's costs are those of its opening, and an upper bound (`device/first-costs`). Default false. */
+  readonly isDeviceDoubted?: boolean;
   readonly endpoint: number;
   readonly link: LinkEstimate;
 }
@@ -80,6 +86,20 @@ export interface Known {
 /** Of a prediction as such: from how recent ones came true. */
 export function usualDeviation({ variance }: Doubt): number {
   return Math.max(LEAST_DEVIATION, Math.sqrt(variance));
+}
+
+/** How many times faster than is believed the device may be, and how likely each is. */
+export function deviceFactors(
+  { lost }: Doubt,
+  { isDeviceDoubted = false }: Known,
+): readonly { readonly factor: number; readonly share: number }[] {
+  if (!isDeviceDoubted) return [{ factor: 1, share: 1 }];
+  // That it lost a race tells that it is not much faster.
+  const busy = BUSY_SHARE / (1 + lost.device);
+  return [
+    { factor: 1, share: 1 - busy },
+    ...BUSY_FACTORS.map((factor) => ({ factor, share: busy / BUSY_FACTORS.length })),
+  ];
 }
 
 /** Of the ratio of two plans' times, of which one runs here and the other there. */

@@ -7,7 +7,7 @@
  * find that it cuts the tail for a few per cent of work.
  */
 
-import { type Doubt, type Known, ratioDeviation, usualDeviation } from './doubt.ts';
+import { type Doubt, deviceFactors, type Known, ratioDeviation, usualDeviation } from './doubt.ts';
 import { joulesOf } from './energy.ts';
 import type { Goal } from './objective.ts';
 import type { LinkEstimate, PricedPlan } from './types.ts';
@@ -79,7 +79,13 @@ export function startsBoth(
   if (first.kind === 'split' || isPreferred) return false;
   if (doubt.extraMs > MAX_EXTRA_SHARE * doubt.workedMs) return false;
   const deviation = ratioDeviation(doubt, known, [first, second]);
-  const savedMs = expectedSaving(first.prediction.totalMs, second.prediction.totalMs, deviation);
+  const msOf = ({ kind, prediction: { totalMs } }: PricedPlan, factor: number): number =>
+    kind === 'local' ? totalMs / factor : totalMs;
+  const savedMs = deviceFactors(doubt, known).reduce(
+    (sum, { factor, share }) =>
+      sum + share * expectedSaving(msOf(first, factor), msOf(second, factor), deviation),
+    0,
+  );
   return savedMs >= LEAST_SAVING_MS && goal.weights.latency * savedMs > extraCost(first, second, goal);
 }
 

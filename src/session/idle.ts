@@ -2,41 +2,31 @@
  * What a session does while nobody asks anything: looks at a device that no request ran on for a while, and
  * at a link whose estimate has faded. Both are bounded, and end when a request comes.
  */
-import { recheckInMs } from '../device/recheck.ts';
 import { isIsthmusError } from '../errors.ts';
 import { MAX_IDLE_PROBES, PROBE_INTERVAL_MS } from '../link/probe.ts';
+import { DeviceLooks, type WatchedDevice } from './device-looks.ts';
+import { LinkGlances } from './link-glances.ts';
 import { probeLink } from './meet-endpoint.ts';
 import type { Shared } from './parts.ts';
-import { recheck } from './rehearse.ts';
+import type { Planned } from './request.ts';
 import type { Turns } from './turns.ts';
 import { inBackground } from './waiting.ts';
-
-/** How a device is looked at; models are of more than one kind. */
-export interface WatchedDevice {
-  /** Ms since it was seen to run. */
-  sinceSeenMs(): number;
-  /** Resolves false where nothing could be run. */
-  recheck(signal: AbortSignal): Promise<boolean>;
-}
 
 export class IdleWatch {
   readonly #shared: Shared;
   readonly #turns: Turns;
   readonly #stop: AbortSignal;
-  readonly #device: WatchedDevice;
   #busy = 0;
+  readonly #looks: DeviceLooks;
+  readonly #glances: LinkGlances;
   #quiet = new AbortController();
-  #checkedAt: number | undefined;
-  #checkMs = 0;
 
   /** `stop` ends it for good. */
   constructor(shared: Shared, turns: Turns, stop: AbortSignal, device?: WatchedDevice) {
     this.#shared = shared;
-    this.#device = device ?? {
-      sinceSeenMs: () => shared.knowledge.sinceDeviceMs,
-      recheck: (signal) => recheck(shared, signal),
-    };
     this.#turns = turns;
+    this.#looks = new DeviceLooks(shared, device);
+    this.#glances = new LinkGlances(shared);
     this.#stop = stop;
   }
 
@@ -55,6 +45,17 @@ export class IdleWatch {
     }
   }
 
+  /** A request runs under one plan alone: what that leaves idle, device or link, may be looked at. */
+  beside(planned: Planned): void {
+    const { device } = this.#shared;
+    inBackground(this.#glances.beside(planned));
+    if (planned.plan.kind !== 'remote' || !device.isFree || !this.#looks.isDue) return;
+    const looking = this.#looks.look(this.#stop);
+    // Whoever needs the device meanwhile waits for its few ms.
+    device.leave(looking);
+    inBackground(looking);
+  }
+
   async #look(over: AbortSignal): Promise<void> {
     await Promise.all([this.#watchDevice(over), this.#watchLink(over)]);
   }
@@ -68,22 +69,11 @@ export class IdleWatch {
 
   /** Once in each quiet: a page that is left open is not worth a battery. */
   async #watchDevice(over: AbortSignal): Promise<void> {
-    const { parts } = this.#shared;
-    const sinceCheckMs =
-      this.#checkedAt === undefined ? Infinity : Math.max(0, parts.clock.now() - this.#checkedAt);
-    const watch = { sinceSeenMs: this.#device.sinceSeenMs(), sinceCheckMs, checkMs: this.#checkMs };
-    const inMs = recheckInMs(watch);
-    if (inMs > 0 && !(await this.#wait(inMs, over))) return;
-    // One that waits no longer is not given up for a request either: that waits for it, a few ms.
-    const until = inMs > 0 ? over : this.#stop;
+    if (!(await this.#wait(this.#looks.inMs, over))) return;
     try {
       await this.#shared.device.settled(over);
-      const now = parts.clock.now();
       // A turn like any request's, so that nothing else runs beside what is timed.
-      const ran = await this.#turns.take(() => this.#device.recheck(until), until);
-      if (!ran) return;
-      this.#checkedAt = now;
-      this.#checkMs = Math.max(0, parts.clock.now() - now);
+      await this.#turns.take(() => this.#looks.look(over), over);
     } catch (error) {
       // A request came, or the worker died: whoever asks next finds out.
       if (!isIsthmusError(error)) throw error;

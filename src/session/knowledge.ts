@@ -9,6 +9,7 @@ import {
   observeServed,
   parseSegmentKey,
 } from '../device/endpoint-profile.ts';
+import { CONFIRMING_RUNS, lowered, loweringOf } from '../device/first-costs.ts';
 import { fitProfile, type Measurement } from '../device/fit.ts';
 import { fadeProfile, type LearnedProfile } from '../device/learned-profile.ts';
 import { NEW_PACE } from '../device/pace-forecast.ts';
@@ -65,6 +66,8 @@ export class Knowledge {
   #tokenShare = TOKENS_PRIOR_SHARE;
   #tokens: Forecast | undefined;
   #deviceSeenAt: number | undefined;
+  /** Runs that must still bear out what was measured while the session opened. */
+  #unconfirmed = 0;
   readonly #told = new ToldLoad();
 
   constructor(manifest: Manifest, profiles: JsonStore, clock: Clock) {
@@ -118,6 +121,7 @@ export class Knowledge {
   useDevice(learned: LearnedProfile, profile?: DeviceProfile): void {
     this.#device = unpaced(learned);
     this.#deviceSeenAt = this.#clock.now();
+    this.#unconfirmed = CONFIRMING_RUNS;
     this.#stored = profile;
     const early = this.#told.takeEarly();
     if (early !== undefined) this.observeLoad(early);
@@ -126,6 +130,11 @@ export class Knowledge {
   /** Ms since anything was measured on the device. */
   get sinceDeviceMs(): number {
     return this.#deviceSeenAt === undefined ? Infinity : Math.max(0, this.#clock.now() - this.#deviceSeenAt);
+  }
+
+  /** Whether the device's costs are those of its opening, which may be far too high; a mere guess is no bound. */
+  get isDeviceDoubted(): boolean {
+    return this.#unconfirmed > 0 && this.#measured.learned.side.confidence > 0;
   }
 
   estimateLink(): LinkEstimate {
@@ -141,6 +150,7 @@ export class Knowledge {
     const { device, endpoint } = this;
     return {
       device: device.confidence,
+      isDeviceDoubted: this.isDeviceDoubted,
       endpoint: endpoint.side.confidence,
       link: this.estimateLink(),
     };
@@ -195,8 +205,15 @@ export class Knowledge {
     );
   }
 
-  /** Corrects the device's costs by what a request took there, and stores them. */
-  async observeDevice(segmentMs: Readonly<Record<string, number>>, workload: Workload): Promise<void> {
+  /**
+   * Corrects the device's costs by what a request took there, and stores them. What ran while the session opened
+   * bears nothing out.
+   */
+  async observeDevice(
+    segmentMs: Readonly<Record<string, number>>,
+    workload: Workload,
+    when: 'opening' | 'later' = 'later',
+  ): Promise<void> {
     const extents = stageExtents(this.#manifest, workload.units);
     const runs: Run[] = [];
     for (const [key, total] of Object.entries(segmentMs)) {
@@ -210,12 +227,26 @@ export class Knowledge {
       runs.push({ segment, phase, units, ms: total / times, runs: times });
     }
     if (this.#device === undefined || runs.length === 0) return;
-    this.#device = observeRuns(this.#device, runs);
+    if (this.isDeviceDoubted) this.#compare(runs, when);
+    this.#device = observeRuns(this.#measured, runs);
     this.#deviceSeenAt = this.#clock.now();
     if (this.#stored === undefined) return;
     const measured = runs.map(({ runs: _, ...measurement }): Measurement => measurement);
     this.#stored = addMeasurements(this.#stored, measured, this.#clock.epoch());
     await this.#write(this.#stored);
+  }
+
+  /** First costs against what ran behind them. */
+  #compare(runs: readonly Run[], when: 'opening' | 'later'): void {
+    const factor = loweringOf(this.#measured, runs);
+    if (factor === 1) {
+      if (when === 'later') this.#unconfirmed -= 1;
+      return;
+    }
+    this.#device = lowered(this.#measured, factor);
+    if (this.#stored === undefined) return;
+    const measurements = this.#stored.measurements.map((one) => ({ ...one, ms: one.ms * factor }));
+    this.#stored = { ...this.#stored, measurements };
   }
 
   /** Told of what others' requests took at the endpoint: at once what is known, then what is heard. */

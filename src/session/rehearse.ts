@@ -6,6 +6,7 @@ import { sampleFeeds, unitsFor } from '../core/sample-feeds.ts';
 import type { Manifest, OnceStage } from '../package/manifest.ts';
 import { stageAt } from '../package/segments.ts';
 import type { Workload } from '../planner/types.ts';
+import type { DeviceRunner } from '../runtime/runner.ts';
 import type { Shared } from './parts.ts';
 
 /** Rows (frames) of the rehearsal, and tokens of its answer: enough to see each phase run warm. */
@@ -39,7 +40,7 @@ export async function rehearse(shared: Shared, signal: AbortSignal): Promise<voi
   const settled: Rehearsed[] = [];
   let least = Infinity;
   for (let run = 0; run < MAX_REHEARSALS && settled.length < SETTLED_RUNS; run += 1) {
-    const rehearsed = await rehearseOnce(shared, stage, REHEARSAL, signal);
+    const rehearsed = await shared.device.use((runner) => rehearseOnce(runner, stage, REHEARSAL, signal));
     if (rehearsed.ms < GAIN * least) settled.length = 0;
     // The first one allocates: it only says what the next is compared with.
     else settled.push(rehearsed);
@@ -49,7 +50,7 @@ export async function rehearse(shared: Shared, signal: AbortSignal): Promise<voi
       break;
     }
   }
-  for (const { segmentMs, done } of settled) await knowledge.observeDevice(segmentMs, done);
+  for (const { segmentMs, done } of settled) await knowledge.observeDevice(segmentMs, done, 'opening');
 }
 
 /**
@@ -63,7 +64,8 @@ export async function recheck(shared: Shared, signal: AbortSignal): Promise<bool
   if (!shared.device.isBuilt(manifest.blocks.length)) return false;
   // A look is not worth a wait while it holds a turn.
   if (!shared.device.isFree) return false;
-  const { segmentMs, done } = await rehearseOnce(shared, stage, RECHECK, signal);
+  // A worker that died is for the next request to find: nobody waits for this one.
+  const { segmentMs, done } = await rehearseOnce(shared.device.runner, stage, RECHECK, signal);
   await shared.knowledge.observeDevice(segmentMs, done);
   return true;
 }
@@ -80,16 +82,14 @@ interface Rehearsed {
 }
 
 async function rehearseOnce(
-  { device }: Shared,
+  runner: DeviceRunner,
   stage: OnceStage,
   size: typeof REHEARSAL,
   signal: AbortSignal,
 ): Promise<Rehearsed> {
   const units = unitsFor(stage, size.rows);
   const request = { inputs: sampleFeeds(stage, units), prefix: [], maxTokens: size.tokens };
-  const { tokens, segmentMs } = await device.use((runner) =>
-    runner.generate(request, { onToken: () => undefined, signal }),
-  );
+  const { tokens, segmentMs } = await runner.generate(request, { onToken: () => undefined, signal });
   // As many steps as there are tokens when the bound ended it; one more when the model did.
   const steps = Math.min(size.tokens, tokens.length + 1);
   const ms = Object.values(segmentMs).reduce((sum, one) => sum + one, 0);

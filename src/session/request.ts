@@ -25,13 +25,27 @@ const DEFAULT_MAX_TOKENS = 448;
 /** Workers restarted within one request; a second loss is a defect, not an accident. */
 const MAX_RESTARTS = 1;
 
-export function runRequest(shared: Shared, options: RunOptions): Promise<RunOutcome> {
-  return new Request(shared, options).run();
+/** @param onAlone told when a plan begins and no other beside it: what it leaves idle may be looked at */
+export function runRequest(
+  shared: Shared,
+  options: RunOptions,
+  onAlone: (planned: Planned) => void = () => undefined,
+): Promise<RunOutcome> {
+  return new Request(shared, options, onAlone).run();
+}
+
+/** A plan, and what it was chosen for. */
+export interface Planned {
+  readonly plan: PricedPlan;
+  readonly choice: PlanChoice;
+  readonly workload: Workload;
+  readonly goal: Goal;
 }
 
 class Request {
   readonly #shared: Shared;
   readonly #options: RunOptions;
+  readonly #onAlone: (planned: Planned) => void;
   readonly #maxTokens: number;
   readonly #workload: Workload;
   readonly #goal: Goal;
@@ -43,9 +57,10 @@ class Request {
   /** What the caller's own `onToken` threw: no plan can help that. */
   #thrown: { readonly error: unknown } | undefined;
 
-  constructor(shared: Shared, options: RunOptions) {
+  constructor(shared: Shared, options: RunOptions, onAlone: (planned: Planned) => void) {
     const { manifest, clock } = shared.parts;
     this.#shared = shared;
+    this.#onAlone = onAlone;
     this.#goal = goalFor(shared.options, options);
     this.#options = options;
     this.#started = clock.now();
@@ -106,7 +121,8 @@ class Request {
     const { parts, options, link, emit, timeout } = this.#shared;
     const request = { first, workload: this.#workload, goal: this.#goal };
     const isHedged = link !== undefined && mayHedge(options, this.#options, choice);
-    return race({
+    let isAlone = true;
+    const racing = race({
       first,
       ...(isHedged
         ? { second: (progress) => candidateFor(this.#shared, request, this.#limits, progress) }
@@ -114,11 +130,17 @@ class Request {
       run: (plan, watch) => this.#execute(plan, watch),
       told: this.#tokens,
       tell: (token) => this.#tell(token),
-      onSecond: ({ plan, cause }) => emit({ type: 'hedge', plan, beside: first.id, cause }),
+      onSecond: ({ plan, cause }) => {
+        isAlone = false;
+        emit({ type: 'hedge', plan, beside: first.id, cause });
+      },
       signal: this.#options.signal,
       clock: parts.clock,
       timeout,
     });
+    // By now a second one that begins at the start has begun.
+    if (isAlone) this.#onAlone({ plan: first, choice, workload: this.#workload, goal: this.#goal });
+    return racing;
   }
 
   async #outcome(won: RaceWon, reason: string): Promise<RunOutcome> {

@@ -66,6 +66,7 @@ class LiveSession implements Session {
     this.words = deviceWords(this.#shared.device, () => this.#checkOpen());
     const text = {
       sinceSeenMs: () => this.#text?.sinceDeviceMs ?? 0,
+      isDoubted: () => false,
       recheck: async () => this.#text?.recheck() ?? false,
     };
     const watched = parts.manifest.text === undefined ? [] : [text];
@@ -174,7 +175,7 @@ class LiveSession implements Session {
     throwIfAborted(signal);
     const work = async (): Promise<RunOutcome> => {
       this.#checkOpen();
-      return runRequest(this.#shared, options);
+      return runRequest(this.#shared, options, (planned) => this.#idle.beside(planned));
     };
     // Whatever a request waits for when the session is closed, its caller waits no longer.
     const running = this.#idle.during(this.#turns.take(work, signal));

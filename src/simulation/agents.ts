@@ -15,7 +15,10 @@ const LARGE_BYTES = 10_000;
 export interface Ask {
   /** Plans that can run now. */
   readonly plans: readonly PlanShape[];
+  /** Ms since the world began, for this agent. */
   readonly at: number;
+  /** Which request it is. */
+  readonly index: number;
   readonly units: number;
   readonly maxTokens: number;
   readonly isUp: boolean;
@@ -24,6 +27,8 @@ export interface Ask {
 export interface Agent {
   readonly name: string;
   choose(ask: Ask): PlanShape;
+  /** Ms that the latest request waited for work of the agent's own. */
+  waitedMs?(): number;
   /** What may run beside `choose`'s latest plan; absent for who runs one plan at a time. */
   hedge?(ask: Ask): Hedge | undefined;
   learn(ask: Ask, raced: Raced, tokens: number): void;

@@ -90,7 +90,7 @@ export function makeFleet(options: FleetOptions): readonly Newcomer[] {
     const workload = workloadAt(random.logBetween(range.low, range.high), options);
     const preset = random.pick(Object.values(LINKS) as [(typeof LINKS)['lan'], ...(typeof LINKS)['lan'][]]);
     const moment = {
-      at: 0,
+      pauseMs: 0,
       workload,
       maxTokens: 2 * workload.tokens,
       link: {
@@ -105,7 +105,8 @@ export function makeFleet(options: FleetOptions): readonly Newcomer[] {
       queueMs: 0,
       isUp: true,
     };
-    const world: World = { manifest, device, endpoint, moments: [moment], change: 'none' };
+    const manner = { change: 'none', openingFactor: 1, isBurst: false } as const;
+    const world: World = { manifest, device, endpoint, moments: [moment], ...manner };
     return {
       deviceClass,
       octaves: octavesOff(device, manifest, typical),

@@ -1,12 +1,22 @@
 /** Isthmus's planner as an agent: the session's own knowledge and choice, with a simulated clock and link. */
 import { fitProfile, type Measurement } from '../device/fit.ts';
-import { recheckInMs } from '../device/recheck.ts';
+import { isLookDue, recheckInMs } from '../device/recheck.ts';
 import { phaseMs } from '../device/span-ms.ts';
 import { stageExtents } from '../device/work.ts';
-import { type Idleness, MAX_IDLE_PROBES, PROBE_INTERVAL_MS, pingsOf, planProbe } from '../link/probe.ts';
+import type { LinkObservation } from '../link/estimator.ts';
+import { afterGlance, isNews, NO_GLANCES, noteGlance, planGlance } from '../link/glance.ts';
+import {
+  type Idleness,
+  MAX_IDLE_PROBES,
+  PROBE_INTERVAL_MS,
+  type Probe,
+  pingsOf,
+  planProbe,
+} from '../link/probe.ts';
 import type { Manifest } from '../package/manifest.ts';
-import { type Choice, choosePlan } from '../planner/choose.ts';
+import { type Choice, type ChooseInput, choosePlan } from '../planner/choose.ts';
 import { dueMs, hedgeInMs, secondPlan, startsBoth } from '../planner/hedge.ts';
+import { hopesForEndpoint } from '../planner/hope.ts';
 import { goalOf } from '../planner/objective.ts';
 import type { PlanShape, PricedPlan, Workload } from '../planner/types.ts';
 import type { ServedPace } from '../protocol/endpoint-load.ts';
@@ -42,6 +52,7 @@ export function plannerAgent(world: World, random: Random): Agent {
   const clock = { now: () => now, epoch: () => now };
   const knowledge = new Knowledge(manifest, createMemoryJsonStore(), clock);
   knowledge.useDevice(fitProfile(manifest, 'wasm', calibration(world, random)));
+  let waitedMs = 0;
   /**
    * What the endpoint says of itself with a hello or a pong: how long answers wait, and paces as they were when
    * it last worked: for its own rehearsal before anyone came, and at any time where others keep it busy.
@@ -61,60 +72,81 @@ export function plannerAgent(world: World, random: Random): Agent {
     knowledge.observeLoad({ queueMs, paces: told });
   };
   const probe = (at: number, idleness: Idleness, moment: Moment): void => {
-    const { link } = moment;
     now = at;
     const planned = planProbe(knowledge.link, idleness, at);
     if (planned === undefined) return;
+    for (const seen of ping(planned, moment)) knowledge.observeLink(seen);
+  };
+  const ping = (planned: Probe, moment: Moment): readonly LinkObservation[] => {
+    const { link } = moment;
     hear(moment, false);
-    for (const { upBytes, downBytes, seen } of pingsOf(planned)) {
+    return pingsOf(planned).map(({ upBytes, downBytes, seen }) => {
       const bytesMs = (1000 * upBytes) / link.upBytesPerSecond + (1000 * downBytes) / link.downBytesPerSecond;
-      knowledge.observeLink(seen((link.rttMs + bytesMs) * random.factor(PROBE_DEVIATION)));
-    }
+      return seen((link.rttMs + bytesMs) * random.factor(PROBE_DEVIATION));
+    });
+  };
+  /** The link, beside a request that runs here alone (`session/link-glances`). */
+  const glance = (ask: Ask): void => {
+    const bytes = planGlance(knowledge.link, glances, { now, maxBytesUp: goal.maxBytesUp });
+    if (bytes === undefined || !ask.isUp || !hopesForEndpoint(inputOf(ask))) return;
+    const planned = { upBytes: bytes, downBytes: 0 };
+    let seen = ping(planned, momentOf(ask));
+    const news = isNews(knowledge.link, seen, now);
+    if (news) seen = [...seen, ...ping(planned, momentOf(ask))];
+    knowledge.link = afterGlance(knowledge.link, seen, now);
+    glances = noteGlance(glances, { now, bytes: news ? 2 * bytes : bytes, isNews: news });
   };
   /** A small request of the session's own. */
-  const rehearse = (moment: Moment, { share, tokens }: typeof REHEARSAL): number => {
+  const rehearse = (
+    moment: Moment,
+    { share, tokens }: typeof REHEARSAL,
+    when: 'opening' | 'later' = 'later',
+  ): number => {
     const workload = { units: Math.round(typicalUnits * share), tokens };
     const truth = trueCosts(world, { ...moment, workload });
     const { deviceMs, totalMs } = playOut(LOCAL(manifest.blocks.length), truth, random);
-    void knowledge.observeDevice(deviceMs, workload);
+    void knowledge.observeDevice(deviceMs, workload, when);
     return totalMs;
+  };
+  const watch = () => ({
+    sinceSeenMs: knowledge.sinceDeviceMs,
+    sinceCheckMs: now - checkedAt,
+    checkMs,
+    isDoubted: knowledge.isDeviceDoubted,
+  });
+  const look = (moment: Moment): void => {
+    checkMs = rehearse(moment, RECHECK);
+    checkedAt = now;
   };
   const check = (from: number, until: number, moment: Moment): void => {
     now = from;
-    const watch = { sinceSeenMs: knowledge.sinceDeviceMs, sinceCheckMs: from - checkedAt, checkMs };
-    now += recheckInMs(watch);
-    if (now > until) return;
-    checkMs = rehearse(moment, RECHECK);
-    checkedAt = now;
+    now += recheckInMs(watch());
+    if (now <= until) look(moment);
   };
   const goal = goalOf();
   let choice: Choice | undefined;
   let checkedAt = -Infinity;
   let checkMs = 0;
+  let glances = NO_GLANCES;
   let last: { readonly moment: Moment; readonly endedAt: number } | undefined;
   return {
     name: 'isthmus',
+    waitedMs: () => waitedMs,
     choose: (ask) => {
       idle(ask);
       now = ask.at;
-      choice = choosePlan({
-        manifest,
-        workload: expected(ask),
-        device: knowledge.device,
-        endpoint: knowledge.endpoint,
-        link: knowledge.estimateLink(),
-        missingWeightBytes: () => 0,
-        choice: 'auto',
-        codecs: ['fp32'],
-        endpointState: ask.isUp ? 'up' : 'down',
-        weightsReachable: true,
-        goal,
-      });
-      return choice.chosen;
+      choice = choosePlan(inputOf(ask));
+      const { chosen } = choice;
+      // A look that began beside the last request may not be over yet.
+      waitedMs = chosen.cut === 0 ? 0 : Math.max(0, checkedAt + checkMs - now);
+      return chosen;
     },
     hedge: (ask) => hedgeOf(ask),
     learn: (ask, { winner: outcome, beganMs, loser }, tokens) => {
       const done: Workload = { units: ask.units, tokens };
+      // Beside a request that needs the endpoint alone.
+      if (outcome.plan.kind === 'remote' && loser === undefined && isLookDue(watch())) look(momentOf(ask));
+      if (outcome.plan.kind === 'local' && loser === undefined) glance(ask);
       void knowledge.observeDevice(outcome.deviceMs, done);
       if (outcome.plan.kind !== 'local') {
         const timing = { queueMs: outcome.queueMs, computeMs: 0 };
@@ -130,9 +162,25 @@ export function plannerAgent(world: World, random: Random): Agent {
         ...(loser === undefined ? {} : { loser: loser.plan.kind === 'local' ? 'device' : 'endpoint' }),
       });
       knowledge.observeTokens(tokens, ask.maxTokens);
-      last = { moment: momentOf(ask), endedAt: ask.at + beganMs + outcome.totalMs };
+      last = { moment: momentOf(ask), endedAt: ask.at + waitedMs + beganMs + outcome.totalMs };
     },
   };
+
+  function inputOf(ask: Ask): ChooseInput {
+    return {
+      manifest,
+      workload: expected(ask),
+      device: knowledge.device,
+      endpoint: knowledge.endpoint,
+      link: knowledge.estimateLink(),
+      missingWeightBytes: () => 0,
+      choice: 'auto',
+      codecs: ['fp32'],
+      endpointState: ask.isUp ? 'up' : 'down',
+      weightsReachable: true,
+      goal,
+    };
+  }
 
   function hedgeOf(ask: Ask): Hedge | undefined {
     if (choice === undefined) return undefined;
@@ -169,7 +217,9 @@ export function plannerAgent(world: World, random: Random): Agent {
   function idle(ask: Ask): void {
     if (last === undefined) {
       // Weights are here in these worlds: the whole model was rehearsed before anyone asked.
-      for (let run = 0; run < REHEARSALS; run += 1) rehearse(momentOf(ask), REHEARSAL);
+      for (let run = 0; run < REHEARSALS; run += 1) {
+        rehearse(opening(momentOf(ask)), REHEARSAL, 'opening');
+      }
       if (ask.isUp) hear(momentOf(ask), true);
       if (ask.isUp) probe(ask.at, { quietMs: Infinity, probes: 0 }, momentOf(ask));
       return;
@@ -185,10 +235,15 @@ export function plannerAgent(world: World, random: Random): Agent {
     }
   }
 
-  function momentOf({ at }: Ask): Moment {
-    const found = world.moments.find((moment) => moment.at === at);
-    if (found === undefined) throw new RangeError(`nothing was asked at ${at}`);
+  function momentOf({ index }: Ask): Moment {
+    const found = world.moments[index];
+    if (found === undefined) throw new RangeError(`there is no request ${index}`);
     return found;
+  }
+
+  /** As the device was while the session opened. */
+  function opening(moment: Moment): Moment {
+    return { ...moment, deviceFactor: moment.deviceFactor * world.openingFactor };
   }
 }
 
@@ -211,14 +266,15 @@ function sum(times: Readonly<Record<string, number>>): number {
 }
 
 function calibration(world: World, random: Random): readonly Measurement[] {
-  const { manifest, device, moments } = world;
+  const { manifest, device, moments, openingFactor } = world;
   const units = moments[0]?.workload.units ?? 1;
   const [stage] = manifest.stages;
   if (stage?.kind !== 'once') return [];
   return Array.from({ length: Math.min(CALIBRATED_BLOCKS, stage.to) }, (_, from) => from).flatMap((from) =>
     CALIBRATION_UNITS.map((share): Measurement => {
       const size = Math.round(units * share);
-      const ms = phaseMs(device.blocks[from]?.once, size) * random.factor(CALIBRATION_DEVIATION);
+      const trueMs = openingFactor * phaseMs(device.blocks[from]?.once, size);
+      const ms = trueMs * random.factor(CALIBRATION_DEVIATION);
       return { segment: { stage: 0, from, to: from + 1 }, phase: 'once', units: size, ms };
     }),
   );

@@ -39,14 +39,14 @@ export function regretOf({ ms, oracleMs }: Step): number {
 
 interface Scene {
   readonly moment: Moment;
-  readonly ask: Ask;
+  readonly ask: Omit<Ask, 'at'>;
   readonly msOf: ReadonlyMap<string, number>;
   readonly costs: ReturnType<typeof trueCosts>;
 }
 
 /** All agents in one world, each with the same noise; the best fixed plan in hindsight is among them. */
 export function playWorld(world: World, seed: number): readonly Episode[] {
-  const scenes = world.moments.map((moment) => sceneOf(world, moment));
+  const scenes = world.moments.map((moment, index) => sceneOf(world, moment, index));
   const agents: readonly ((random: Random) => Agent)[] = [
     (random) => plannerAgent(world, random),
     () => always('all local', 'local'),
@@ -58,17 +58,21 @@ export function playWorld(world: World, seed: number): readonly Episode[] {
   return agents.map((make) => {
     const random = seeded(seed);
     const agent = make(random);
+    let now = 0;
     const steps = scenes.map((scene): Step => {
-      const plan = agent.choose(scene.ask);
-      const raced = playRace(plan, agent.hedge?.(scene.ask), scene.costs, random);
-      agent.learn(scene.ask, raced, scene.moment.workload.tokens);
-      return stepOf(raced, scene);
+      const ask = { ...scene.ask, at: now + scene.moment.pauseMs };
+      const plan = agent.choose(ask);
+      const raced = playRace(plan, agent.hedge?.(ask), scene.costs, random);
+      agent.learn(ask, raced, scene.moment.workload.tokens);
+      const waitedMs = agent.waitedMs?.() ?? 0;
+      now = ask.at + waitedMs + raced.beganMs + raced.winner.totalMs;
+      return stepOf(raced, scene, waitedMs);
     });
     return { agent: agent.name, world, steps };
   });
 }
 
-function sceneOf(world: World, moment: Moment): Scene {
+function sceneOf(world: World, moment: Moment, index: number): Scene {
   const costs = trueCosts(world, moment);
   const plans = enumeratePlans(world.manifest, {
     choice: 'auto',
@@ -77,7 +81,7 @@ function sceneOf(world: World, moment: Moment): Scene {
   });
   const ask = {
     plans,
-    at: moment.at,
+    index,
     units: moment.workload.units,
     maxTokens: moment.maxTokens,
     isUp: moment.isUp,
@@ -85,7 +89,11 @@ function sceneOf(world: World, moment: Moment): Scene {
   return { moment, ask, costs, msOf: new Map(plans.map((plan) => [plan.id, predict(plan, costs).totalMs])) };
 }
 
-function stepOf({ winner, beganMs, hedged, loser }: Raced, { ask, msOf, costs }: Scene): Step {
+function stepOf(
+  { winner, beganMs, hedged, loser }: Raced,
+  { ask, msOf, costs }: Scene,
+  waitedMs: number,
+): Step {
   const { plan } = winner;
   const work = predict(plan, costs);
   const ms = (id: string): number => msOf.get(id) ?? Infinity;
@@ -94,7 +102,7 @@ function stepOf({ winner, beganMs, hedged, loser }: Raced, { ask, msOf, costs }:
   return {
     plan: plan.id,
     oracle: oracle.id,
-    ms: beganMs + ms(plan.id),
+    ms: waitedMs + beganMs + ms(plan.id),
     oracleMs: ms(oracle.id),
     localMs: ms('local'),
     remoteMs: ms('remote'),

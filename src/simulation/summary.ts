@@ -11,6 +11,10 @@ export interface Summary {
   readonly nearPure: number;
   /** Mean regret at the requests from a sudden change on: index 0 is the first that meets it. */
   readonly afterChange: readonly number[];
+  /** Mean regret at the first requests where the device was much slower while the session opened, and nobody ever paused. */
+  readonly afterOpening: readonly number[];
+  /** Mean regret at the requests from a link that became better on, where nobody ever paused. */
+  readonly afterGain: readonly number[];
   /** Shares of requests that ran under two plans, from the start on or from when the first was late. */
   readonly hedgedAtStart: number;
   readonly hedgedLate: number;
@@ -23,6 +27,9 @@ export interface Summary {
 
 const NEAR = 1.05;
 const FOLLOWED = 16;
+
+/** Slower than that by this factor, a device's first costs mislead. */
+const MISLEADING = 1.5;
 
 /** One summary per agent, in the order in which they first come. */
 export function summarise(episodes: readonly Episode[]): readonly Summary[] {
@@ -52,14 +59,12 @@ function summaryOf(agent: string, episodes: readonly Episode[]): Summary {
     medianRegret: regrets[Math.floor(regrets.length / 2)] ?? 0,
     p95Regret: regrets[Math.floor(regrets.length * 0.95)] ?? 0,
     nearPure: near.length / Math.max(1, steps.length),
-    afterChange: Array.from({ length: FOLLOWED }, (_, offset) =>
-      mean(
-        sudden.flatMap(({ world, steps: all }) => {
-          const step = all[(world.stepAt ?? 0) + offset];
-          return step === undefined ? [] : [regretOf(step)];
-        }),
-      ),
+    afterChange: regretsFrom(sudden, ({ world }) => world.stepAt ?? 0),
+    afterOpening: regretsFrom(
+      episodes.filter(({ world }) => world.isBurst && world.openingFactor > MISLEADING),
+      () => 0,
     ),
+    afterGain: regretsFrom(sudden.filter(isLinkGain), ({ world }) => world.stepAt ?? 0),
     hedgedAtStart: share(({ hedged }) => hedged === 'at the start'),
     hedgedLate: share(({ hedged }) => hedged === 'when late'),
     extraDevice:
@@ -81,6 +86,24 @@ function summaryOf(agent: string, episodes: readonly Episode[]): Summary {
         cloud(({ remoteEndpointMs }) => remoteEndpointMs),
       ),
   };
+}
+
+function regretsFrom(episodes: readonly Episode[], from: (episode: Episode) => number): readonly number[] {
+  return Array.from({ length: FOLLOWED }, (_, offset) =>
+    mean(
+      episodes.flatMap((episode) => {
+        const step = episode.steps[from(episode) + offset];
+        return step === undefined ? [] : [regretOf(step)];
+      }),
+    ),
+  );
+}
+
+function isLinkGain({ world: { moments, change, stepAt = 0, isBurst } }: Episode): boolean {
+  if (!isBurst || (change !== 'rtt' && change !== 'bandwidth')) return false;
+  const [before, after] = [moments[stepAt - 1]?.link, moments[stepAt]?.link];
+  if (before === undefined || after === undefined) return false;
+  return after.rttMs < before.rttMs || after.upBytesPerSecond > before.upBytesPerSecond;
 }
 
 function mean(values: readonly number[]): number {

@@ -11,8 +11,8 @@ import { type Random, seeded } from './random.ts';
 
 /** What holds during one request. */
 export interface Moment {
-  /** Ms since the world began. */
-  readonly at: number;
+  /** Ms since the request before was over. */
+  readonly pauseMs: number;
   readonly workload: Workload;
   /** Most tokens that the request may make. */
   readonly maxTokens: number;
@@ -32,6 +32,10 @@ export interface World {
   readonly endpoint: SideProfile;
   readonly moments: readonly Moment[];
   readonly change: Change;
+  /** How many times slower the device was while the session opened, when other work held its cores. */
+  readonly openingFactor: number;
+  /** Requests follow each other without a quiet. */
+  readonly isBurst: boolean;
   /** Index of the first request after a sudden change; absent where there is none. */
   readonly stepAt?: number;
 }
@@ -68,6 +72,17 @@ const ENDPOINT_SPEEDUP = { low: 0.8, high: 10 };
 const CHANGE_FACTOR = { low: 2, high: 8 };
 
 const PAUSE_MS = { low: 1_000, high: 60_000 };
+
+/** Who asks without a pause, and how many do. */
+const BURST_PAUSE_MS = { low: 50, high: 1_000 };
+const BURST_SHARE = 1 / 3;
+
+/** In Chromium devices were believed 1.2 to 5.6 times slower than they were when other tabs or sessions opened too. */
+const OPENING_FACTOR = { low: 1, high: 6 };
+const BUSY_OPENING_SHARE = 1 / 2;
+
+/** Draws of its own, so that what a seed stands for otherwise stays. */
+const MANNER_SALT = 0x6f70656e;
 const QUEUE_MS = { low: 5, high: 300 };
 const LOADED_SHARE = 1 / 3;
 
@@ -102,10 +117,14 @@ export function makeWorld(options: WorldOptions): World {
     up: preset.up * BYTES_PER_MEGABIT * random.factor(0.3),
     down: preset.down * BYTES_PER_MEGABIT * random.factor(0.3),
   };
-  let at = 0;
+  const manner = seeded(options.seed ^ MANNER_SALT);
+  const isBusy = manner.next() < BUSY_OPENING_SHARE;
+  const openingFactor = isBusy ? manner.logBetween(OPENING_FACTOR.low, OPENING_FACTOR.high) : 1;
+  const isBurst = manner.next() < BURST_SHARE;
+  const pause = isBurst ? BURST_PAUSE_MS : PAUSE_MS;
   let wander = 1;
   const moments = Array.from({ length: requests }, (_, index): Moment => {
-    at += random.logBetween(PAUSE_MS.low, PAUSE_MS.high);
+    const pauseMs = random.logBetween(pause.low, pause.high);
     wander *= random.factor(DRIFT_DEVIATION);
     const inSpell = index >= stepAt && (index - stepAt) % (3 * SPELL) < SPELL;
     const past = index >= stepAt;
@@ -116,7 +135,7 @@ export function makeWorld(options: WorldOptions): World {
     const bound = Math.max(1, Math.ceil(units * options.tokensPerUnit * 2));
     const tokens = Math.max(1, Math.round(units * options.tokensPerUnit * random.factor(0.25)));
     return {
-      at,
+      pauseMs,
       workload: { units, tokens: Math.min(bound, tokens) },
       maxTokens: bound,
       link: {
@@ -141,6 +160,8 @@ export function makeWorld(options: WorldOptions): World {
     endpoint: { ...sideTaking(manifest, deviceMs / speedup, typical, random), provider: 'cpu' },
     moments,
     change,
+    openingFactor,
+    isBurst,
     ...(isSudden ? { stepAt } : {}),
   };
 }

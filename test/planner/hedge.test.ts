@@ -125,6 +125,21 @@ describe('a start in two places', () => {
     );
   });
 
+  it('is worth more where the device was measured while it was busy, and only for its sake', () => {
+    const doubted: Known = { ...known, isDeviceDoubted: true };
+    const slow = planOf('local', 1_400);
+    expect(startsBoth(remote, slow, { goal, doubt, known })).toBe(false);
+    expect(startsBoth(remote, slow, { goal, doubt, known: doubted })).toBe(true);
+    // What may be faster than it is believed to be needs no other plan beside it.
+    expect(startsBoth(local, planOf('remote', 1_100), { goal, doubt, known })).toBe(true);
+    const cheap = planOf('remote', 1_350);
+    expect(startsBoth(local, cheap, { goal, doubt, known: doubted })).toBe(false);
+    // Not even the most that is to be expected makes it the faster one.
+    expect(startsBoth(remote, planOf('local', 20_000), { goal, doubt, known: doubted })).toBe(false);
+    const lost = { ...doubt, lost: { device: 50, endpoint: 0 } };
+    expect(startsBoth(remote, slow, { goal, doubt: lost, known: doubted })).toBe(false);
+  });
+
   it('is not for splits, nor for who prefers a place, nor for savings that nobody notices', () => {
     const state = { goal, doubt, known: unseen };
     expect(startsBoth(planOf('split', 1_000), remote, state)).toBe(false);

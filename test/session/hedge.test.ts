@@ -26,10 +26,10 @@ type Late = Awaited<ReturnType<typeof openLate>>;
 
 const isHedge = (event: SessionEvent): boolean => event.type === 'hedge';
 
-/** Opened, and used once at each place, so that both are known. */
+/** Opened, and used at each place, so that both are known; here so often that first costs are borne out. */
 async function used(setup: LateSetup): Promise<Late> {
   const late = await openLate(speech, setup);
-  for (const plan of ['remote', 'local'] as const)
+  for (const plan of ['remote', 'local', 'local', 'local'] as const)
     await late.session.run({ inputs, plan, maxTokens: MAX_TOKENS });
   return late;
 }
@@ -54,7 +54,8 @@ describe('a request that stalls', () => {
     const late = await used({ runMs: SLOW_MS });
     for (let at = 0; at < MAX_TOKENS; at += 1) {
       late.there.arm(at);
-      const { running, heard } = start(late);
+      // Preferred, so that it begins there whatever a busy machine made of the times.
+      const { running, heard } = start(late, { mode: 'prefer-cloud' });
       await late.late(late.there);
       const { tokens, report } = await running;
       expect(tokens).toEqual(expected);
@@ -109,7 +110,8 @@ describe('a request that stalls', () => {
     const late = await used({ runMs: SLOW_MS });
     const remoteMs = async (): Promise<number> => {
       const { plans } = await late.session.explain({ units: 5, tokens: MAX_TOKENS });
-      return plans.find(({ id }) => id === 'remote')?.prediction.totalMs ?? 0;
+      // The link's part is not what it teaches.
+      return plans.find(({ id }) => id === 'remote')?.prediction.endpointMs ?? 0;
     };
     const before = await remoteMs();
     late.there.arm(0);

@@ -2,10 +2,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import {
+  isLookDue,
   MAX_RECHECK_SHARE,
   RECHECK_AFTER_MS,
   RECHECK_QUIET_MS,
-  RECHECK_STALE_MS,
   recheckInMs,
 } from '../../src/device/recheck.ts';
 import { PROBE_INTERVAL_MS } from '../../src/link/probe.ts';
@@ -51,7 +51,8 @@ async function idling() {
     },
   });
   await opened.seen(isUp);
-  await opened.session.run({ ...request, plan: 'local' });
+  // What was measured while it opened is borne out, or corrected.
+  for (let run = 0; run < 6; run += 1) await opened.session.run({ ...request, plan: 'local' });
   return {
     ...opened,
     later: (ms: number) => {
@@ -71,21 +72,22 @@ describe('an idle session', () => {
   it('looks at a device on which nothing ran for a while, once', async () => {
     const { session, later, elapse, writes } = await idling();
     const before = writes();
-    later(RECHECK_AFTER_MS);
     await session.run({ ...request, plan: 'remote' });
-    await elapse(RECHECK_QUIET_MS);
+    later(RECHECK_AFTER_MS);
+    await elapse(RECHECK_QUIET_MS, RECHECK_AFTER_MS);
     await until(() => writes() > before);
     expect(writes()).toBe(before + 1);
   });
 
-  it('does not wait for a quiet that never comes', async () => {
+  it('does not wait for a quiet that never comes: a request that needs the endpoint alone leaves the device idle', async () => {
     const { session, later, writes } = await idling();
     const before = writes();
-    later(RECHECK_STALE_MS);
-    const first = session.run({ ...request, plan: 'remote' });
-    const asked = first.then(() => session.run({ ...request, plan: 'remote' }));
-    await asked;
+    later(RECHECK_AFTER_MS);
+    await session.run({ ...request, plan: 'remote' });
     await until(() => writes() > before);
+    await session.run({ ...request, plan: 'remote' });
+    await session.run({ ...request, plan: 'remote' });
+    expect(writes()).toBe(before + 1);
   });
 
   it('leaves a device alone that has just run', async () => {
@@ -122,14 +124,23 @@ describe('an idle session', () => {
 });
 
 describe('the wait for a look at the device', () => {
-  const known = { sinceSeenMs: Infinity, sinceCheckMs: Infinity, checkMs: 0 };
+  const known = { sinceSeenMs: Infinity, sinceCheckMs: Infinity, checkMs: 0, isDoubted: false };
 
   it('is a short quiet, as long as what ran tells enough, or as long as a look can be afforded', () => {
-    expect(recheckInMs(known)).toBe(0);
+    expect(recheckInMs(known)).toBe(RECHECK_QUIET_MS);
     expect(recheckInMs({ ...known, sinceSeenMs: RECHECK_AFTER_MS })).toBe(RECHECK_QUIET_MS);
     expect(recheckInMs({ ...known, sinceSeenMs: 1_000 })).toBe(RECHECK_AFTER_MS - 1_000);
     expect(recheckInMs({ ...known, sinceCheckMs: 20_000, checkMs: 1_000 })).toBe(
       1_000 / MAX_RECHECK_SHARE - 20_000,
     );
+  });
+
+  it('is over at once, where a look keeps nobody waiting, and first costs are all that is known', () => {
+    const justOpened = { ...known, sinceSeenMs: 0, isDoubted: true };
+    expect(isLookDue(justOpened)).toBe(true);
+    expect(isLookDue({ ...justOpened, isDoubted: false })).toBe(false);
+    // Never beyond its share of the time.
+    expect(isLookDue({ ...justOpened, sinceCheckMs: 1_000, checkMs: 100 })).toBe(false);
+    expect(isLookDue({ ...justOpened, sinceCheckMs: 5_000, checkMs: 100 })).toBe(true);
   });
 });

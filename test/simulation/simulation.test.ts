@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { playWorld, regretOf } from '../../src/simulation/run.ts';
+import { type Episode, playWorld, regretOf } from '../../src/simulation/run.ts';
 import { summarise } from '../../src/simulation/summary.ts';
-import { makeWorld } from '../../src/simulation/world.ts';
+import { makeWorld, type World } from '../../src/simulation/world.ts';
 import { speechManifest } from '../fixtures/manifest.ts';
 
 const WORK = { manifest: speechManifest(), units: { low: 16_000, high: 112_000 }, tokensPerUnit: 3 / 16_000 };
@@ -48,5 +48,25 @@ describe('the planner against others, over worlds that change', () => {
     const { meanRegret, p95Regret } = of('isthmus');
     expect(meanRegret).toBeLessThan(0.05);
     expect(p95Regret).toBeLessThan(0.15);
+  });
+});
+
+describe('who asks without a pause', () => {
+  const WITHIN = 10;
+  /** Isthmus in the first worlds of a kind. */
+  const inWorlds = (count: number, requests: number, fits: (world: World) => boolean): readonly Episode[] => {
+    const found: Episode[] = [];
+    for (let seed = 1; found.length < count; seed += 1) {
+      const world = makeWorld({ ...WORK, requests, seed });
+      if (world.isBurst && fits(world)) found.push(...playWorld(world, seed).slice(0, 1));
+    }
+    return found;
+  };
+
+  it('is not left with a plan for a device that was slow only while the session opened', () => {
+    const [summary] = summarise(inWorlds(60, 24, ({ openingFactor }) => openingFactor > 1.5));
+    const regrets = summary?.afterOpening.slice(1, WITHIN) ?? [];
+    expect(regrets).toHaveLength(WITHIN - 1);
+    for (const regret of regrets) expect(regret).toBeLessThan(0.05);
   });
 });

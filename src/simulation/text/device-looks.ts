@@ -42,7 +42,13 @@ export class DeviceLooks {
   recheck(truth: Truth, ended: number, until: number): void {
     const sinceSeenMs = ended - this.#seenAt;
     const at =
-      ended + recheckInMs({ sinceSeenMs, sinceCheckMs: ended - this.#checkedAt, checkMs: this.#checkMs });
+      ended +
+      recheckInMs({
+        sinceSeenMs,
+        sinceCheckMs: ended - this.#checkedAt,
+        isDoubted: false,
+        checkMs: this.#checkMs,
+      });
     if (at > until || this.#calibrations === 0) return;
     this.#checkMs = this.#look(truth);
     this.#checkedAt = at;

@@ -1,0 +1,84 @@
+/**
+ * A look at the link beside a request that runs on the device alone: who asks without end leaves no quiet for a probe,
+ * and a link that became better would not be noticed. Its bytes may cost the user money, so they are few, fewer the
+ * slower the link is believed to be, and rarer when the last told nothing new. Pure, immutable.
+ */
+import { estimateLink, type LinkObservation, type LinkState, unseenMs } from './estimator.ts';
+import { MAX_PROBE_TRANSFER_BYTES, observeAll, probeBytes } from './probe.ts';
+
+/** Unseen for less, a link is still what it was; a glance in vain doubles it. 30 s throughout found a better link later, 10 s no sooner. */
+export const GLANCE_AFTER_MS = 15_000;
+
+/** Glances in vain after which the wait no longer grows; the bytes of a minute are bounded besides. */
+const MAX_DOUBLINGS = 1;
+
+/** All that glances may send within a minute: 2% of what a link of 0.75 Mbit/s carries. */
+export const MAX_GLANCE_BYTES_PER_MINUTE = 2 * MAX_PROBE_TRANSFER_BYTES;
+
+const MINUTE_MS = 60_000;
+
+/** What is off by this factor is news; trips over the same link differ by some 10%. */
+const NEWS = 1.5;
+
+export interface Glances {
+  /** Of the last minute. */
+  readonly spent: readonly { readonly at: number; readonly bytes: number }[];
+  /** In a row that told nothing new. */
+  readonly inVain: number;
+}
+
+export const NO_GLANCES: Glances = { spent: [], inVain: 0 };
+
+/** Bytes of one transfer of the glance that may begin now, or `undefined`. News costs as many once more. */
+export function planGlance(
+  link: LinkState,
+  { spent, inVain }: Glances,
+  { now, maxBytesUp }: { readonly now: number; readonly maxBytesUp: number },
+): number | undefined {
+  if (unseenMs(link, now) < GLANCE_AFTER_MS * 2 ** Math.min(MAX_DOUBLINGS, inVain)) return undefined;
+  const bytes = probeBytes(estimateLink(link, now).upBytesPerSecond);
+  const before = recent(spent, now).reduce((sum, one) => sum + one.bytes, 0);
+  if (2 * bytes > maxBytesUp || before + 2 * bytes > MAX_GLANCE_BYTES_PER_MINUTE) return undefined;
+  return bytes;
+}
+
+/** The state after a glance that sent so many bytes. */
+export function noteGlance(
+  { spent, inVain }: Glances,
+  { now, bytes, isNews }: { readonly now: number; readonly bytes: number; readonly isNews: boolean },
+): Glances {
+  return { spent: [...recent(spent, now), { at: now, bytes }], inVain: isNews ? 0 : inVain + 1 };
+}
+
+/**
+ * Whether any of what a ping and a transfer told is far from what was believed of the link. Then both are sent once more:
+ * two that agree are believed.
+ */
+export function isNews(link: LinkState, seen: readonly LinkObservation[], now: number): boolean {
+  const { rttMs, upBytesPerSecond } = estimateLink(link, now);
+  return seen.some((one) => {
+    const believedMs = rttMs + (one.kind === 'rtt' ? 0 : (1000 * one.bytes) / upBytesPerSecond);
+    return one.ms * NEWS < believedMs || one.ms > NEWS * believedMs;
+  });
+}
+
+/**
+ * `link` after a glance. Where both transfers were news the rate begins anew: who sees the link so rarely would believe
+ * the median of long ago until the request that a better plan was for is over.
+ */
+export function afterGlance(link: LinkState, seen: readonly LinkObservation[], now: number): LinkState {
+  const transfers = seen.filter(({ kind }) => kind === 'transfer');
+  const known = observeAll(
+    link,
+    seen.filter(({ kind }) => kind === 'rtt'),
+    now,
+  );
+  const isNew = transfers.length > 1 && transfers.every((one) => isNews(link, [one], now));
+  const { up: _, ...ahead } = known.ahead;
+  return observeAll(isNew ? { ...known, up: [], ahead } : known, transfers, now);
+}
+
+function recent(spent: Glances['spent'], now: number): Glances['spent'] {
+  // A clock that was set back makes nothing recent for ever.
+  return spent.filter(({ at }) => Math.abs(now - at) < MINUTE_MS);
+}

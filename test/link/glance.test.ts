@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { type LinkObservation, type LinkState, NEW_LINK, observeLink } from '../../src/link/estimator.ts';
+import {
+  GLANCE_AFTER_MS,
+  isNews,
+  MAX_GLANCE_BYTES_PER_MINUTE,
+  NO_GLANCES,
+  noteGlance,
+  planGlance,
+} from '../../src/link/glance.ts';
+
+const RTT_MS = 50;
+const transfer = (bytesPerSecond: number, bytes = 60_000): LinkObservation => {
+  return { kind: 'transfer', direction: 'up', bytes, ms: RTT_MS + (1000 * bytes) / bytesPerSecond };
+};
+
+/** A link that was seen often until 0. */
+function linkOf(bytesPerSecond: number): LinkState {
+  return Array.from({ length: 8 }).reduce<LinkState>(
+    (link) => observeLink(observeLink(link, { kind: 'rtt', ms: RTT_MS }, 0), transfer(bytesPerSecond), 0),
+    NEW_LINK,
+  );
+}
+
+const slow = linkOf(100_000);
+const fast = linkOf(10_000_000);
+const free = { maxBytesUp: Infinity };
+
+describe('a glance at the link', () => {
+  it('is for one that was not seen for a while, and costs less the slower it is', () => {
+    expect(planGlance(slow, NO_GLANCES, { now: GLANCE_AFTER_MS - 1, ...free })).toBeUndefined();
+    const bytes = planGlance(slow, NO_GLANCES, { now: GLANCE_AFTER_MS, ...free }) ?? 0;
+    expect(bytes).toBeGreaterThan(0);
+    expect(planGlance(fast, NO_GLANCES, { now: GLANCE_AFTER_MS, ...free })).toBeGreaterThan(bytes);
+  });
+
+  it('waits longer when the last told nothing new, and no longer when it did', () => {
+    const inVain = noteGlance(NO_GLANCES, { now: 0, bytes: 1, isNews: false });
+    const now = GLANCE_AFTER_MS;
+    expect(planGlance(slow, inVain, { now, ...free })).toBeUndefined();
+    expect(planGlance(slow, inVain, { now: 2 * now, ...free })).toBeDefined();
+    const news = noteGlance(inVain, { now: 0, bytes: 1, isNews: true });
+    expect(planGlance(slow, news, { now, ...free })).toBeDefined();
+  });
+
+  it('sends no more than its bytes a minute, nor than a request may', () => {
+    const now = 10 * GLANCE_AFTER_MS;
+    const spent = noteGlance(NO_GLANCES, { now, bytes: MAX_GLANCE_BYTES_PER_MINUTE, isNews: true });
+    expect(planGlance(slow, spent, { now, ...free })).toBeUndefined();
+    expect(planGlance(slow, spent, { now: now + 60_000, ...free })).toBeDefined();
+    const bytes = planGlance(fast, NO_GLANCES, { now, ...free }) ?? 0;
+    expect(2 * bytes).toBeLessThanOrEqual(MAX_GLANCE_BYTES_PER_MINUTE);
+    expect(planGlance(fast, NO_GLANCES, { now, maxBytesUp: 2 * bytes - 1 })).toBeUndefined();
+    expect(planGlance(slow, NO_GLANCES, { now, maxBytesUp: 0 })).toBeUndefined();
+  });
+
+  it('tells news where the link is far from what it was, either way', () => {
+    expect(isNews(slow, [transfer(110_000)], 0)).toBe(false);
+    expect(isNews(slow, [transfer(1_000_000)], 0)).toBe(true);
+    expect(isNews(slow, [transfer(30_000)], 0)).toBe(true);
+    expect(isNews(slow, [{ kind: 'rtt', ms: 55 }], 0)).toBe(false);
+    expect(isNews(slow, [{ kind: 'rtt', ms: 20 }], 0)).toBe(true);
+  });
+});
