@@ -27,6 +27,8 @@ async function startWatched(options: Partial<EndpointOptions> = {}) {
   const runners: ReturnType<typeof watched>[] = [];
   const endpoint = await createEndpoint({
     packages: [{ ...pkg, dir: '/nowhere' }],
+    // It would hold state of its own for a while.
+    rehearse: false,
     createRunner: (manifest, source) => {
       const next = watched(createNodeRunner(manifest, source));
       runners.push(next);

@@ -20,6 +20,8 @@ export class Steps {
     const session = await InferenceSession.create(writeModel(built.model), {
       intraOpNumThreads: threads,
       logSeverityLevel: 4,
+      // Without it sums saturate on some machines; see `ort-node.ts`.
+      extra: { session: { x64quantprecision: '1' } },
     });
     return new Steps(built, session);
   }
