@@ -1,7 +1,8 @@
 /**
  * What a page with all blocks of a language model holds of memory. On two threads: Chromium counts WebAssembly
  * memory only where threads share it. Beside its own count stands what the system says of the page's
- * process (private pages), garbage that waits for its collector included.
+ * process (private pages), garbage that waits for its collector included. Each count takes up to a minute: the
+ * browser asks every thread, and those that help with runs do not answer.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
