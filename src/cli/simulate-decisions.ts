@@ -7,6 +7,7 @@ import { deepened } from '../simulation/deepened.ts';
 import { type TraceError, traceErrors } from '../simulation/traces.ts';
 import type { Io } from './command.ts';
 import { table } from './inspect-table.ts';
+import { percent } from './percent.ts';
 
 const BLOCKS = 64;
 
@@ -65,7 +66,6 @@ function decisionMs(manifest: Manifest, workload: Workload): number {
 }
 
 function describe(msPerDecision: number, forecasts: readonly TraceError[]): string {
-  const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
   const rows = forecasts.map((one) => [
     one.trace,
     percent(one.noise),

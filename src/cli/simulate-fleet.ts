@@ -2,6 +2,7 @@
 import { type FleetOptions, type FleetSummary, makeFleet, playFleet } from '../simulation/fleet.ts';
 import type { Io } from './command.ts';
 import { table } from './inspect-table.ts';
+import { percent } from './percent.ts';
 
 export const DEFAULT_DEVICES = 1000;
 
@@ -19,7 +20,6 @@ export function simulateFleet(options: FleetOptions, asJson: boolean, io: Pick<I
 }
 
 function describe(beliefs: readonly FleetSummary[], devices: number): string {
-  const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
   const rows = beliefs.map((one) => [
     one.belief,
     one.meanError.toFixed(2),

@@ -11,6 +11,7 @@ import {
 } from '../simulation/map.ts';
 import type { Io } from './command.ts';
 import { table } from './inspect-table.ts';
+import { percent } from './percent.ts';
 
 /** Some seconds of speech on a small server's processor. */
 export const DEFAULT_ENDPOINT_MS = 100;
@@ -30,8 +31,6 @@ export function simulateMap(options: MapOptions, asJson: boolean, io: Pick<Io, '
   const parts = summaries.map((summary) => describe(summary, cells));
   io.stdout([head, legend, ...parts].join('\n'));
 }
-
-const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
 
 function describe(summary: MapSummary, cells: readonly MapCell[]): string {
   const { room, wins, clearWins, best, overLocal, overRemote } = summary;

@@ -4,6 +4,7 @@ import { playText, type TextEpisode } from '../simulation/text/play-text.ts';
 import { summariseText, type TextSummary } from '../simulation/text/text-summary.ts';
 import type { Io } from './command.ts';
 import { table } from './inspect-table.ts';
+import { percent } from './percent.ts';
 
 /** Each request is weighed against hundreds of routes and moves. */
 export const DEFAULT_TEXT_WORLDS = 200;
@@ -31,7 +32,6 @@ export function simulateText(options: TextOptions, asJson: boolean, io: Pick<Io,
 }
 
 function describe(agents: readonly TextSummary[], worlds: number, requests: number): string {
-  const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
   const rows = agents.map((one) => [
     one.agent,
     percent(one.meanRegret),

@@ -11,6 +11,7 @@ import { makeWorld } from '../simulation/world.ts';
 import type { Command } from './command.ts';
 import { onePositional, optionalNumber, parseFlags, UsageError } from './flags.ts';
 import { table } from './inspect-table.ts';
+import { percent } from './percent.ts';
 import { simulateDecisions } from './simulate-decisions.ts';
 import { DEFAULT_DEVICES, simulateFleet } from './simulate-fleet.ts';
 import { DEFAULT_ENDPOINT_MS, simulateMap } from './simulate-map.ts';
@@ -196,7 +197,6 @@ function workOf({ audio }: Manifest): Work {
 }
 
 function describe(agents: readonly Summary[], worlds: number, requests: number): string {
-  const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
   const rows = agents.map((one) => [
     one.agent,
     percent(one.meanRegret),

@@ -5,12 +5,12 @@
  */
 import { type Forecast, forecastOf, observeForecast } from '../core/forecast.ts';
 import { PHASES, type Phase, type Segment } from '../core/span.ts';
+import { stageExtents } from '../package/extents.ts';
 import type { Manifest } from '../package/manifest.ts';
 import type { EndpointSide, SideProfile, Workload } from '../planner/types.ts';
 import { isPlausibleMs, isSegmentOf, unmeasured } from './learned-profile.ts';
 import { nextSide, observeRuns, type PacedSide, type Run, unpaced } from './paced-side.ts';
 import { scaleSide } from './prior.ts';
-import { stageExtents } from './work.ts';
 
 export interface EndpointProfile extends PacedSide {
   /** Ms of waiting per turn, latest last. */
@@ -63,9 +63,9 @@ export function observeEndpoint(
   const runs = Object.entries(report.segments)
     .slice(0, MAX_REPORTED_SEGMENTS)
     .flatMap(([key, ms]): readonly Run[] => {
-      const parsed = parseSegmentKey(key);
-      if (parsed === undefined || !isSegmentOf(manifest, parsed.segment) || !isPlausibleMs(ms)) return [];
-      const { segment, phase } = parsed;
+      const told = believed(manifest, key, ms);
+      if (told === undefined) return [];
+      const { segment, phase } = told;
       if (phase !== 'step') return [{ segment, phase, units: extents[segment.stage] ?? 0, ms, runs: 1 }];
       return tokens > 0 ? [{ segment, phase, units: 1, ms: ms / tokens, runs: tokens }] : [];
     });
@@ -89,13 +89,18 @@ export function observeServed(
   const runs = served
     .slice(0, MAX_REPORTED_SEGMENTS)
     .flatMap(({ segment: key, units, ms }): readonly Run[] => {
-      const parsed = parseSegmentKey(key);
-      if (parsed === undefined || !isSegmentOf(manifest, parsed.segment) || !isPlausibleMs(ms)) return [];
+      const told = believed(manifest, key, ms);
       // Rows of a prompt run together tell nothing of a step.
-      if (parsed.phase === 'step' && units !== 1) return [];
-      return [{ ...parsed, units, ms, runs: 1 }];
+      if (told === undefined || (told.phase === 'step' && units !== 1)) return [];
+      return [{ ...told, units, ms, runs: 1 }];
     });
   return addWait({ ...profile, ...observeRuns(profile, runs) }, { queueMs, turns: 1 });
+}
+
+/** What a key names, where the model has it and the time may be one. */
+function believed(manifest: Manifest, key: string, ms: number): ReturnType<typeof parseSegmentKey> {
+  const told = parseSegmentKey(key);
+  return told !== undefined && isSegmentOf(manifest, told.segment) && isPlausibleMs(ms) ? told : undefined;
 }
 
 function addWait(

@@ -1,9 +1,10 @@
 /** What a side's profile says about running a span: the sum that both the planner and scoring rest on. */
 import type { Phase, Span } from '../core/span.ts';
 import { IsthmusError } from '../errors.ts';
+import { affineAt, stageExtents } from '../package/extents.ts';
 import type { Manifest } from '../package/manifest.ts';
 import type { PhaseCost, SideProfile, Workload } from '../planner/types.ts';
-import { affineAt, stageExtents, stageIndices } from './work.ts';
+import { stageIndices } from './work.ts';
 
 /** Ms of a span by phase; `step` is for one token. */
 export type PhaseMs = { readonly [phase in Phase]: number };

@@ -5,7 +5,7 @@
  */
 import type { Phase } from '../core/span.ts';
 import { IsthmusError } from '../errors.ts';
-import type { Affine, Manifest, Stage } from '../package/manifest.ts';
+import type { Manifest, Stage } from '../package/manifest.ts';
 
 /**
  * Weight of `weightBytes` against `nodes` in a block's share of its stage. Matrix products dominate
@@ -17,27 +17,6 @@ const WEIGHT_BYTES_SHARE = 0.8;
 export function phasesOf(stage: Stage): readonly Phase[] {
   if (stage.kind === 'once') return ['once'];
   return stage.graphs.init === undefined ? ['step'] : ['init', 'step'];
-}
-
-/** `base + perUnit * n`, never below 0: an affine fit may dip there for extents near nothing. */
-export function affineAt(affine: Affine, n: number): number {
-  return Math.max(0, affine.base + affine.perUnit * n);
-}
-
-/**
- * The extent of each stage's phases for a request of `units`: units for the first once stage, rows
- * of the previous stage for later ones and for `init`. A loop without a once stage before it has 0.
- */
-export function stageExtents(manifest: Manifest, units: number): readonly number[] {
-  let extent = units;
-  let rows = 0;
-  return manifest.stages.map((stage) => {
-    if (stage.kind === 'loop') return rows;
-    const here = extent;
-    rows = affineAt(stage.rows, here);
-    extent = rows;
-    return here;
-  });
 }
 
 /** The stage of every block, by block index. Throws `bad-package` when a block names no stage. */

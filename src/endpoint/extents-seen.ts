@@ -1,4 +1,5 @@
 /** The extents of a request's segments, read from what it feeds to the first: what times depend on. */
+import { stageExtents } from '../package/extents.ts';
 import type { Manifest } from '../package/manifest.ts';
 import type { RunRequest } from '../runtime/runner.ts';
 
@@ -13,18 +14,9 @@ export function extentsSeen(manifest: Manifest): (run: RunRequest) => number | u
     const [first] = manifest.stages;
     if (segment.stage === 0 && segment.from === 0 && first?.kind === 'once') {
       const units = feeds[first.extent.input]?.dims[first.extent.axis];
-      if (units !== undefined) extents = extentsOf(manifest, units);
+      if (units !== undefined) extents = stageExtents(manifest, units);
     }
     const extent = extents[segment.stage];
     return extent === undefined ? undefined : Math.round(extent);
   };
-}
-
-function extentsOf({ stages }: Manifest, units: number): readonly number[] {
-  let extent = units;
-  return stages.map((stage) => {
-    const here = extent;
-    if (stage.kind === 'once') extent = Math.max(0, stage.rows.base + stage.rows.perUnit * here);
-    return here;
-  });
 }

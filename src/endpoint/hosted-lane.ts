@@ -220,8 +220,7 @@ export class HostedLane {
 
   #ranStep(ms: number): void {
     const { load, manifest } = this.#options;
-    const { stage } = loopOf(manifest);
-    const index = manifest.stages.findIndex(({ from }) => from === stage.from);
+    const { index, stage } = loopOf(manifest);
     load.ran({ stage: index, from: stage.from, to: stage.to }, 'step', 1, ms);
   }
 

@@ -2,6 +2,7 @@
 import type { Phase, Segment } from '../core/span.ts';
 import type { ModelLoad, ServedPace } from '../protocol/endpoint-load.ts';
 import { MAX_LOAD_MS, MAX_LOAD_PACES } from '../protocol/limits.ts';
+import { segmentKey } from '../runtime/segment-key.ts';
 
 /** Waits kept: a busy endpoint answers that many in some seconds. */
 const MAX_WAITS = 64;
@@ -34,9 +35,9 @@ export class LoadBook {
   }
 
   /** A segment ran, for whomever. `units` as in `ServedPace`. */
-  ran({ stage, from, to }: Segment, phase: Phase, units: number, ms: number): void {
+  ran(of: Segment, phase: Phase, units: number, ms: number): void {
     if (!isTime(ms) || !Number.isSafeInteger(units) || units < 0) return;
-    const segment = `${stage}:${from}-${to}:${phase}`;
+    const segment = `${segmentKey(of)}:${phase}`;
     const key = phase === 'step' && units > MANY_ROWS ? `${segment}:many` : segment;
     const runs = [...(this.#runs.get(key)?.runs ?? []), { units, ms }].slice(-MAX_RUNS);
     this.#runs.delete(key);

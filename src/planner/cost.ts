@@ -18,8 +18,8 @@
 import type { Phase } from '../core/span.ts';
 import { DTYPE_BYTES } from '../core/tensor.ts';
 import { type PhaseMs, prefixMs, spanMs } from '../device/span-ms.ts';
-import { affineAt, stageExtents } from '../device/work.ts';
 import { IsthmusError } from '../errors.ts';
+import { affineAt, stageExtents } from '../package/extents.ts';
 import type { Crossing, Manifest, OnceStage } from '../package/manifest.ts';
 import { crossingBytes, messageBytes } from './bytes.ts';
 import { cutAt } from './enumerate.ts';

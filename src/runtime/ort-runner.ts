@@ -10,6 +10,7 @@ import { IsthmusError } from '../errors.ts';
 import type { Manifest, StateEntry } from '../package/manifest.ts';
 import { stageAt, statesOf } from '../package/segments.ts';
 import { InTurn } from './in-turn.ts';
+import { neededFeed } from './needed-feed.ts';
 import {
   type CreateSession,
   type LoadedPhase,
@@ -32,7 +33,7 @@ import { segmentKey } from './segment-key.ts';
 import { SegmentShelf } from './segment-shelf.ts';
 import type { WeightSharing } from './shared-weights.ts';
 import { OrtState } from './state-ort.ts';
-import { positionAxis } from './state-rows.ts';
+import { positionAxis, stateTensors } from './state-rows.ts';
 import type { OpenStateStore, StateRun, StateStore } from './state-store.ts';
 
 export type { CreateSession } from './ort-segment.ts';
@@ -125,15 +126,9 @@ export class OrtRunner implements SegmentRunner {
   }
 
   async writeState(id: StateId, segment: Segment, from: number, tensors: TensorMap): Promise<void> {
-    const given = this.#positioned(segment).map((entry) => {
-      const tensor = tensors[entry.input];
-      if (tensor !== undefined) return { entry, tensor };
-      throw new IsthmusError('bad-tensor', `the state '${entry.input}' is missing`, {
-        details: { name: entry.input },
-      });
-    });
+    const given = stateTensors(this.#positioned(segment), tensors);
     return this.#inState(id, async (store) => {
-      for (const { entry, tensor } of given) await store.write(entry, from, tensor);
+      for (const [entry, tensor] of given) await store.write(entry, from, tensor);
     });
   }
 
@@ -234,11 +229,7 @@ export class OrtRunner implements SegmentRunner {
     const state = new Set(phase.reads.map((entry) => entry.input));
     for (const name of phase.inputs) {
       if (state.has(name)) continue;
-      const given = request.feeds[name];
-      if (given === undefined) {
-        throw new IsthmusError('bad-tensor', `the segment needs the input '${name}'`, { details: { name } });
-      }
-      feeds[name] = toOrt(given, this.#options.Tensor);
+      feeds[name] = toOrt(neededFeed(request.feeds, name), this.#options.Tensor);
     }
     return feeds;
   }

@@ -2,12 +2,12 @@
 import type { InferenceSession } from 'onnxruntime-common';
 import type { Phase, Segment } from '../core/span.ts';
 import { IsthmusError, isIsthmusError, throwIfAborted } from '../errors.ts';
-import { composeSegment } from '../graph/compose.ts';
 import type { ModelGraph } from '../graph/model-graph.ts';
 import { toModelGraph } from '../graph/model-graph.ts';
 import { readModel } from '../graph/onnx-read.ts';
 import { writeModel } from '../graph/onnx-write.ts';
 import type { Manifest, StateEntry } from '../package/manifest.ts';
+import { segmentGraph } from '../package/segment-graph.ts';
 import { graphFile, phasesOf, segmentPhase, stageAt, statesOf } from '../package/segments.ts';
 import type { ExecutionProvider, LoadOptions, PackageSource } from './runner.ts';
 import { segmentKey } from './segment-key.ts';
@@ -78,14 +78,10 @@ export class SegmentBuilder {
   async #buildPhase(segment: Segment, phase: Phase, options: LoadOptions): Promise<LoadedPhase> {
     const { manifest, source, createSession, newRowsOnly, sharing } = this.#options;
     const stage = stageAt(manifest, segment.stage);
-    const { given, results, states } = segmentPhase(manifest, segment, phase);
+    const { states } = segmentPhase(manifest, segment, phase);
     const reads = phase === 'step' ? statesOf(stage, segment) : [];
     const graph = await this.#graph(graphFile(stage, phase), options);
-    const targets = [
-      ...results,
-      ...states.map((state) => ({ name: state.output, dtype: state.dtype, dims: state.dims })),
-    ];
-    const composed = composeSegment(graph, given, targets);
+    const composed = segmentGraph(manifest, graph, segment, phase);
     const whole = newRowsOnly ? yieldRows(composed.model, states) : composed.model;
     const { model, weights } =
       sharing === undefined ? { model: whole, weights: [] } : splitShared(whole, this.#sharedShards);

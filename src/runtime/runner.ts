@@ -74,8 +74,10 @@ export interface SpanRunner {
   close(): Promise<void>;
 }
 
-/** A runner that can tell what it has loaded. */
+/** A runner that runs things itself: it can tell what it has loaded, and hands out its state. */
 export interface SegmentRunner extends SpanRunner {
+  readonly readState: NonNullable<SpanRunner['readState']>;
+  readonly writeState: NonNullable<SpanRunner['writeState']>;
   /** Segments that can be run, in no particular order. */
   loaded(): readonly Segment[];
 }

@@ -1,5 +1,5 @@
 /** Rows of state in plain bytes: how many there is room for, and copying them along their axis. */
-import { DTYPE_BYTES, elementCount, type Tensor } from '../core/tensor.ts';
+import { DTYPE_BYTES, elementCount, type Tensor, type TensorMap } from '../core/tensor.ts';
 import { IsthmusError } from '../errors.ts';
 import type { StateEntry } from '../package/manifest.ts';
 
@@ -127,6 +127,20 @@ export function rowsFor(entry: StateEntry, tensor: Tensor): number {
     );
   }
   return rows;
+}
+
+/** What is given for each entry, in their order. Throws `bad-tensor` where one is missing. */
+export function stateTensors(
+  entries: readonly StateEntry[],
+  tensors: TensorMap,
+): readonly (readonly [StateEntry, Tensor])[] {
+  return entries.map((entry) => {
+    const tensor = tensors[entry.input];
+    if (tensor !== undefined) return [entry, tensor];
+    throw new IsthmusError('bad-tensor', `the state '${entry.input}' is missing`, {
+      details: { name: entry.input },
+    });
+  });
 }
 
 /** `bad-option`: a state of `held` positions cannot be set to `position`. */

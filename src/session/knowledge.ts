@@ -27,7 +27,7 @@ import {
   serialiseProfile,
 } from '../device/profile.ts';
 import { phaseMs } from '../device/span-ms.ts';
-import { phasesOf, stageExtents } from '../device/work.ts';
+import { phasesOf } from '../device/work.ts';
 import { IsthmusError, isIsthmusError } from '../errors.ts';
 import {
   estimateLink,
@@ -36,6 +36,7 @@ import {
   NEW_LINK,
   observeLink,
 } from '../link/estimator.ts';
+import { stageExtents } from '../package/extents.ts';
 import type { Manifest } from '../package/manifest.ts';
 import { type Doubt, type Finished, type Known, NEW_DOUBT, observeFinished } from '../planner/doubt.ts';
 import type { EndpointSide, LinkEstimate, PricedPlan, SideProfile, Workload } from '../planner/types.ts';

@@ -28,8 +28,9 @@ export class RuntimeStarts {
         start.state = 'started';
       },
       (error: unknown) => {
-        // One that has ended has no runtime that could have failed.
-        start.state = isIsthmusError(error) && error.code === 'no-provider' ? 'failed' : 'idle';
+        if (isIsthmusError(error) && error.code === 'no-provider') start.state = 'failed';
+        // It says nothing of the runtime: a file did not come, a worker ended. The next one to ask tries again.
+        else this.#starts.delete(runner);
       },
     );
     return start.done;

@@ -2,7 +2,6 @@
 import { fitProfile, type Measurement } from '../device/fit.ts';
 import { isLookDue, recheckInMs } from '../device/recheck.ts';
 import { phaseMs } from '../device/span-ms.ts';
-import { stageExtents } from '../device/work.ts';
 import type { LinkObservation } from '../link/estimator.ts';
 import { afterGlance, isNews, NO_GLANCES, noteGlance, planGlance } from '../link/glance.ts';
 import {
@@ -13,6 +12,7 @@ import {
   pingsOf,
   planProbe,
 } from '../link/probe.ts';
+import { stageExtents } from '../package/extents.ts';
 import type { Manifest } from '../package/manifest.ts';
 import { type Choice, type ChooseInput, choosePlan } from '../planner/choose.ts';
 import { dueMs, hedgeInMs, secondPlan, startsBoth } from '../planner/hedge.ts';

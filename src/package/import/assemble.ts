@@ -2,7 +2,6 @@
 import type { Phase } from '../../core/span.ts';
 import { PHASES } from '../../core/span.ts';
 import { IsthmusError } from '../../errors.ts';
-import { composeSegment } from '../../graph/compose.ts';
 import { toModelGraph } from '../../graph/model-graph.ts';
 import { writeModel } from '../../graph/onnx-write.ts';
 import type {
@@ -16,7 +15,8 @@ import type {
   TextModel,
 } from '../manifest.ts';
 import { MANIFEST_FORMAT, MANIFEST_VERSION } from '../manifest.ts';
-import { phasesOf, segmentPhase, statesOf } from '../segments.ts';
+import { segmentGraph } from '../segment-graph.ts';
+import { phasesOf, statesOf } from '../segments.ts';
 import type { Prober } from './prober.ts';
 import { isInline, makeShards, type WeightUse, weightKey, weightless } from './shards.ts';
 import type { StageParts } from './stage-parts.ts';
@@ -161,13 +161,8 @@ function composeBlock(named: readonly NamedParts[], manifest: Manifest, block: B
   const stage = manifest.stages[block.stage];
   if (model === undefined || stage === undefined) return undefined;
   const segment = { stage: block.stage, from: block.index, to: block.index + 1 };
-  const { given, results, states } = segmentPhase(manifest, segment, phase);
-  const targets = [
-    ...results,
-    ...states.map((state) => ({ name: state.output, dtype: state.dtype, dims: state.dims })),
-  ];
   const reads = new Set(statesOf(stage, segment).map((state) => state.input));
-  const composed = composeSegment(toModelGraph(model), given, targets);
+  const composed = segmentGraph(manifest, toModelGraph(model), segment, phase);
   for (const input of composed.inputs) {
     const foreign =
       stage.kind === 'loop' && stage.states.some((state) => state.input === input) && !reads.has(input);

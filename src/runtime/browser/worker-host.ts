@@ -30,22 +30,16 @@ export function createWorkerHost({ openWords }: { readonly openWords: OpenWords 
   const jobs = new WorkerJobs();
   let store: BlobStore | undefined;
   let loaded: LoadedPackage | undefined;
-  let runner: Promise<SegmentRunner> | undefined;
   let started: SegmentRunner | undefined;
-  let words: Promise<Words> | undefined;
   let begin: () => Promise<SegmentRunner> = notOpen;
 
   const pack = (): LoadedPackage => loaded ?? notOpen();
   /** The runtime starts when it is first asked for: nothing of it is fetched before. */
-  const running = (): Promise<SegmentRunner> => {
-    runner ??= begin();
-    return runner;
-  };
-  const speaking = (): Promise<Words> => {
+  const running = unlessFailed(() => begin());
+  const speaking = unlessFailed(() => {
     const { manifest, source } = pack();
-    words ??= openWords({ manifest, readFile: (path) => source.read(path) });
-    return words;
-  };
+    return openWords({ manifest, readFile: (path) => source.read(path) });
+  });
   const withJob = <T>(job: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
     jobs.run(job, work);
 
@@ -148,6 +142,20 @@ export function createWorkerHost({ openWords }: { readonly openWords: OpenWords 
 
 function notOpen(): never {
   throw new IsthmusError('closed', 'the worker has no open package');
+}
+
+/** Made when it is first asked for, and kept; what failed for want of a file is made anew for the next one to ask. */
+function unlessFailed<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    if (made !== undefined) return made;
+    const making = make();
+    made = making;
+    making.catch(() => {
+      made = undefined;
+    });
+    return making;
+  };
 }
 
 function throttled(progress: Progress): Progress {

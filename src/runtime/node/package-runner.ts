@@ -75,13 +75,11 @@ class ChosenRunner implements SegmentRunner {
   }
 
   async readState(state: StateId, segment: Segment, from: number, to: number): Promise<TensorMap> {
-    const { readState } = await this.#stateful();
-    return readState(state, segment, from, to);
+    return (await this.#runner()).readState(state, segment, from, to);
   }
 
   async writeState(state: StateId, segment: Segment, from: number, tensors: TensorMap): Promise<void> {
-    const { writeState } = await this.#stateful();
-    return writeState(state, segment, from, tensors);
+    return (await this.#runner()).writeState(state, segment, from, tensors);
   }
 
   async run(request: RunRequest): Promise<RunResult> {
@@ -110,14 +108,5 @@ class ChosenRunner implements SegmentRunner {
       );
     }
     return this.#choosing;
-  }
-
-  async #stateful() {
-    const runner = await this.#runner();
-    const { readState, writeState } = runner;
-    if (readState === undefined || writeState === undefined) {
-      throw new IsthmusError('unsupported-model', 'the runner does not hand out its state');
-    }
-    return { readState: readState.bind(runner), writeState: writeState.bind(runner) };
   }
 }

@@ -2,17 +2,14 @@
 import type { Tensor, TensorMap } from '../../core/tensor.ts';
 import { alignedBytes } from '../../core/tensor.ts';
 import { IsthmusError } from '../../errors.ts';
+import { neededFeed } from '../needed-feed.ts';
 
 /**
  * The numbers of a feed, each at least 0 and below `bound`: the kernels read memory by them.
  * @throws IsthmusError `bad-tensor`
  */
 export function intFeed(name: string, feeds: TensorMap, bound = Number.MAX_SAFE_INTEGER): number[] {
-  const tensor = feeds[name];
-  if (tensor === undefined) {
-    throw new IsthmusError('bad-tensor', `the segment needs the input '${name}'`, { details: { name } });
-  }
-  const values = numbers(name, tensor);
+  const values = numbers(name, neededFeed(feeds, name));
   const bad = values.find((value) => !(value >= 0 && value < bound));
   if (bad === undefined) return values;
   throw new IsthmusError('bad-tensor', `'${name}' has ${bad}, which is not below ${bound}`, {

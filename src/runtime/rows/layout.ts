@@ -1,4 +1,5 @@
 /** Where the intermediates of a program lie: those that do not live at the same time share a place. Pure. */
+import { Heap } from './heap.ts';
 import { type Operation, type Program, type RowBuffer, SHARED_KINDS } from './program.ts';
 
 /** Rows of a run at most; longer ones are run in pieces. Enough for products to reuse what they read. */
@@ -6,8 +7,6 @@ export const MAX_ROWS = 128;
 
 /** Rows whose scores are made at once: a vocabulary of scores is the largest intermediate by far. */
 export const MAX_PICKED = 8;
-
-const ALIGNMENT = 64;
 
 export interface Layout {
   /** Offset of each buffer, by its id. */
@@ -28,38 +27,40 @@ export function meetsBehind(operations: readonly Operation[], index: number): bo
  */
 export function layOut(program: Program): Layout {
   const operations = [...program.body, ...program.head];
-  const kept = new Set(
-    [...program.inputs.values(), ...program.outputs.values()].map(({ buffer }) => buffer.id),
-  );
-  for (const buffer of buffersOf(program.head)) {
-    if (program.body.some((operation) => buffersOf([operation]).some(({ id }) => id === buffer.id))) {
-      kept.add(buffer.id);
-    }
-  }
+  const inBody = new Set(buffersOf(program.body).map(({ id }) => id));
+  const kept = new Set([
+    ...[...program.inputs.values(), ...program.outputs.values()].map(({ buffer }) => buffer.id),
+    // What the body leaves to the head, which may run several times behind it.
+    ...buffersOf(program.head).flatMap(({ id }) => (inBody.has(id) ? [id] : [])),
+  ]);
   const last = new Map<number, number>();
   operations.forEach((operation, index) => {
     for (const { id } of buffersOf([operation])) last.set(id, index);
   });
-  const places = new Places();
+  let bytes = 0;
+  // Only the book of a heap: it lies in whatever memory the layout is put into.
+  const places = new Heap(0, () => undefined);
   const offsets = new Map<number, number>();
   const place = (buffer: RowBuffer, rows: number): void => {
-    if (!offsets.has(buffer.id)) offsets.set(buffer.id, places.take(align(buffer.rowBytes * rows)));
+    if (offsets.has(buffer.id)) return;
+    const at = places.take(buffer.rowBytes * rows);
+    offsets.set(buffer.id, at);
+    bytes = Math.max(bytes, at + buffer.rowBytes * rows);
   };
   for (const { buffer } of program.inputs.values()) place(buffer, MAX_ROWS);
-  let leaving: RowBuffer[] = [];
+  let leaving: number[] = [];
   operations.forEach((operation, index) => {
     const inHead = index >= program.body.length;
-    const rows = inHead ? MAX_PICKED : MAX_ROWS;
     for (const buffer of buffersOf([operation])) {
-      place(buffer, rows);
-      if (last.get(buffer.id) === index && !kept.has(buffer.id)) leaving.push(buffer);
+      place(buffer, inHead ? MAX_PICKED : MAX_ROWS);
+      if (last.get(buffer.id) === index && !kept.has(buffer.id)) leaving.push(buffer.id);
     }
     const list = inHead ? program.head : program.body;
     if (!meetsBehind(list, inHead ? index - program.body.length : index)) return;
-    for (const buffer of leaving) places.give(offsets.get(buffer.id) ?? 0, align(buffer.rowBytes * rows));
+    for (const id of leaving) places.give(offsets.get(id) ?? 0);
     leaving = [];
   });
-  return { offsets, bytes: places.end };
+  return { offsets, bytes };
 }
 
 function buffersOf(operations: readonly Operation[]): RowBuffer[] {
@@ -68,36 +69,4 @@ function buffersOf(operations: readonly Operation[]): RowBuffer[] {
     for (const arg of args) if ('buffer' in arg) seen.set(arg.buffer.id, arg.buffer);
   }
   return [...seen.values()];
-}
-
-function align(bytes: number): number {
-  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
-}
-
-/** First fit among what was given back; the few dozen places of a layer are soon found. */
-class Places {
-  end = 0;
-  #free: { at: number; bytes: number }[] = [];
-
-  take(bytes: number): number {
-    const free = this.#free.find((gap) => gap.bytes >= bytes);
-    if (free === undefined) {
-      this.end += bytes;
-      return this.end - bytes;
-    }
-    const { at } = free;
-    free.at += bytes;
-    free.bytes -= bytes;
-    return at;
-  }
-
-  give(at: number, bytes: number): void {
-    this.#free = [...this.#free.filter((gap) => gap.bytes > 0), { at, bytes }].sort((a, b) => a.at - b.at);
-    for (let index = this.#free.length - 1; index > 0; index -= 1) {
-      const [before, gap] = [this.#free[index - 1], this.#free[index]];
-      if (before === undefined || gap === undefined || before.at + before.bytes !== gap.at) continue;
-      before.bytes += gap.bytes;
-      this.#free.splice(index, 1);
-    }
-  }
 }

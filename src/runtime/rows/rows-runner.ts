@@ -3,10 +3,10 @@ import type { Clock } from '../../core/clock.ts';
 import type { Segment } from '../../core/span.ts';
 import type { Tensor, TensorMap } from '../../core/tensor.ts';
 import { IsthmusError } from '../../errors.ts';
-import { composeSegment } from '../../graph/compose.ts';
 import type { ModelGraph } from '../../graph/model-graph.ts';
-import type { LoopStage, Manifest, StateEntry } from '../../package/manifest.ts';
-import { segmentPhase, statesOf } from '../../package/segments.ts';
+import type { LoopStage, Manifest } from '../../package/manifest.ts';
+import { segmentGraph } from '../../package/segment-graph.ts';
+import { statesOf } from '../../package/segments.ts';
 import type {
   ExecutionProvider,
   LoadOptions,
@@ -18,6 +18,7 @@ import type {
 } from '../runner.ts';
 import { segmentKey } from '../segment-key.ts';
 import { SegmentShelf } from '../segment-shelf.ts';
+import { stateTensors } from '../state-rows.ts';
 import { compileRows } from './compile.ts';
 import { intFeed } from './feeds.ts';
 import type { KernelPlace } from './place.ts';
@@ -105,13 +106,7 @@ export class RowsRunner implements SegmentRunner {
 
   async writeState(id: StateId, segment: Segment, from: number, tensors: TensorMap): Promise<void> {
     const state = this.#state(id);
-    const given = statesOf(this.#options.stage, segment).map((entry): [StateEntry, Tensor] => {
-      const tensor = tensors[entry.input];
-      if (tensor !== undefined) return [entry, tensor];
-      throw new IsthmusError('bad-tensor', `the state '${entry.input}' is missing`, {
-        details: { name: entry.input },
-      });
-    });
+    const given = stateTensors(statesOf(this.#options.stage, segment), tensors);
     for (const [entry, tensor] of given) state.write(entry, from, tensor);
   }
 
@@ -168,7 +163,7 @@ export class RowsRunner implements SegmentRunner {
     }
     const picked = program.picked === undefined ? [] : intFeed(program.picked, feeds, rows);
     const inputs = new Map(
-      [...program.inputs].map(([name, input]) => [name, rowsOfFeed(name, feeds[name], input, rows)]),
+      [...program.inputs].map(([name, input]) => [name, rowsOfFeed(name, feeds, input, rows)]),
     );
     if (entries.length > 0) {
       if (at === undefined) {
@@ -191,9 +186,7 @@ export class RowsRunner implements SegmentRunner {
 
   async #build(segment: Segment, options: LoadOptions): Promise<LoadedSpan> {
     const { manifest, stage, graph, source } = this.#options;
-    const { given, results, states } = segmentPhase(manifest, segment, 'step');
-    const targets = states.map(({ output, dtype, dims }) => ({ name: output, dtype, dims }));
-    const { model } = composeSegment(graph, given, [...results, ...targets]);
+    const { model } = segmentGraph(manifest, graph, segment, 'step');
     const program = compileRows(model, stage);
     if ('refused' in program) {
       throw new IsthmusError('run-failed', `segment ${segmentKey(segment)}: ${program.refused}`);

@@ -1,9 +1,9 @@
 /** Whether the kernels can run a package's text loop, told from its weightless graph alone: no weights are read. */
-import { composeSegment } from '../../graph/compose.ts';
 import { type ModelGraph, toModelGraph } from '../../graph/model-graph.ts';
 import { readModel } from '../../graph/onnx-read.ts';
 import type { LoopStage, Manifest } from '../../package/manifest.ts';
-import { graphFile, phasesOf, segmentPhase } from '../../package/segments.ts';
+import { segmentGraph } from '../../package/segment-graph.ts';
+import { graphFile, phasesOf } from '../../package/segments.ts';
 import type { LoadOptions, PackageSource } from '../runner.ts';
 import { compileRows } from './compile.ts';
 import type { AttentionLayer } from './program.ts';
@@ -29,11 +29,8 @@ export async function rowsSupport(
   }
   if (phasesOf(stage).join() !== 'step') return { refused: 'the loop begins with a pass of its own' };
   const graph = toModelGraph(readModel(await source.read(graphFile(stage, 'step'), options)));
-  const compiled = (from: number, to: number) => {
-    const { given, results, states } = segmentPhase(manifest, { stage: 0, from, to }, 'step');
-    const targets = states.map(({ output, dtype, dims }) => ({ name: output, dtype, dims }));
-    return compileRows(composeSegment(graph, given, [...results, ...targets]).model, stage);
-  };
+  const compiled = (from: number, to: number) =>
+    compileRows(segmentGraph(manifest, graph, { stage: 0, from, to }, 'step').model, stage);
   // At every cut something else crosses, and a plan may take any of them.
   for (let block = stage.from; block < stage.to; block += 1) {
     const program = compiled(block, block + 1);

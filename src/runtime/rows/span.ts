@@ -2,6 +2,7 @@
 import type { Tensor, TensorMap } from '../../core/tensor.ts';
 import { makeTensor } from '../../core/tensor.ts';
 import { IsthmusError } from '../../errors.ts';
+import { neededFeed } from '../needed-feed.ts';
 import { type Layout, layOut, MAX_PICKED, MAX_ROWS, meetsBehind } from './layout.ts';
 import type { AttentionLayer, Operation, Program, Rows, WeightUse } from './program.ts';
 import { type Addresses, OPERATION_BYTES } from './run-block.ts';
@@ -168,15 +169,8 @@ export function programBytes({ body, head }: Program): number {
 }
 
 /** Bytes of rows that crossed, `[1, rows, width]`. Throws `bad-tensor`. */
-export function rowsOfFeed(
-  name: string,
-  tensor: Tensor | undefined,
-  { width, dtype }: Rows,
-  rows: number,
-): Uint8Array {
-  if (tensor === undefined) {
-    throw new IsthmusError('bad-tensor', `the segment needs the input '${name}'`, { details: { name } });
-  }
+export function rowsOfFeed(name: string, feeds: TensorMap, { width, dtype }: Rows, rows: number): Uint8Array {
+  const tensor = neededFeed(feeds, name);
   const { dims } = tensor;
   const fits = dims.length === 3 && dims[0] === 1 && dims[1] === rows && dims[2] === width;
   if (fits && tensor.dtype === dtype) return tensor.bytes;

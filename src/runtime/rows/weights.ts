@@ -2,8 +2,10 @@
  * Weights in the kernels' memory, in the form in which they read them, once each however many spans use
  * them. A shard is read, its weights are put in place and it is let go before the next one is read.
  */
+import { elementCount } from '../../core/tensor.ts';
 import { IsthmusError } from '../../errors.ts';
 import type { OnnxTensor } from '../../graph/onnx-types.ts';
+import { InTurn } from '../in-turn.ts';
 import type { Heap } from './heap.ts';
 import type { Kernels } from './kernels.ts';
 import { paddedColumns, paddedInner, type WeightUse } from './program.ts';
@@ -27,7 +29,7 @@ export class Weights {
   readonly #letGo: LetGo;
   readonly #held = new Map<string, Held>();
   /** Weights are put in place one list after the other: two must not both find one missing. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turn = new InTurn();
 
   constructor(kernels: Kernels, heap: Heap, letGo: LetGo = () => undefined) {
     this.#kernels = kernels;
@@ -40,9 +42,7 @@ export class Weights {
    * throws, `bad-shard` for a shard that is too short, `run-failed` where memory ends.
    */
   hold(uses: readonly WeightUse[], read: ReadShard): Promise<void> {
-    const next = this.#turn.then(() => this.#place(uses, read));
-    this.#turn = next.catch(() => undefined);
-    return next;
+    return this.#turn.do(() => this.#place(uses, read));
   }
 
   addressOf(use: WeightUse): number {
@@ -143,7 +143,7 @@ function bytesOf(tensor: OnnxTensor, shard: Uint8Array | undefined): Uint8Array 
           external.length === undefined ? undefined : external.offset + external.length,
         );
   // int8 and float32 are all that compilation lets through; see `read-products.ts`, `floats`.
-  const wanted = dims.reduce((product, dim) => product * dim, 1) * (tensor.dataType === 3 ? 1 : 4);
+  const wanted = elementCount(dims) * (tensor.dataType === 3 ? 1 : 4);
   if (bytes?.byteLength === wanted) return bytes;
   throw new IsthmusError('bad-shard', `'${tensor.name}' has ${bytes?.byteLength ?? 0} bytes, not ${wanted}`, {
     details: { name: tensor.name, location: external?.location },

@@ -11,7 +11,7 @@ import { type LaneSet, laneAt } from './lane-set.ts';
 import { type Leg, livePart, type PlaceName, type Route, without } from './route.ts';
 
 /** Rows per call beside a running text: a step that must wait for such a call waits no longer. */
-const CATCH_UP_ROWS = 32;
+export const CATCH_UP_ROWS = 32;
 
 /** Behind by no more than this, the switch is not felt. */
 const CLOSE_ENOUGH_ROWS = 2;

@@ -1,4 +1,5 @@
 /** Requests that run on given routes: one all the time, or one until another takes over. True times. */
+import { CATCH_UP_ROWS } from '../../session/text/move.ts';
 import type { Route } from '../../session/text/route.ts';
 import { afterRoute, filled, type Held } from './held.ts';
 import { NOTHING, plus, type Spent, startsOf, type Truth } from './truth.ts';
@@ -10,9 +11,6 @@ export interface Played extends Spent {
 }
 
 export const NEVER: Played = { ms: Infinity, deviceMs: 0, endpointMs: 0, ttftMs: Infinity, plan: 'none' };
-
-/** Rows per call of whoever catches up beside a running text; as `session/text/move.ts` has it. */
-const CATCH_UP_ROWS = 32;
 
 export function playRoute(truth: Truth, route: Route, held: Held): Played {
   if (!truth.canRun(route)) return NEVER;

@@ -1,11 +1,10 @@
 /** What it takes to prepare a route beside a text that goes on by another, as `session/text/move.ts` does it. */
 import { stateRowBytes } from '../../session/text/crossing-bytes.ts';
+import { CATCH_UP_ROWS } from '../../session/text/move.ts';
 import { type Leg, livePart, type PlaceName, type Route, without } from '../../session/text/route.ts';
 import { filled } from './held.ts';
 import type { PlayerState } from './player-state.ts';
 import { NOTHING, plus, type Spent, type Truth } from './truth.ts';
-
-const CATCH_UP_ROWS = 32;
 
 export interface Move {
   readonly route: Route;

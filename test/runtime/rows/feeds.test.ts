@@ -55,18 +55,18 @@ describe('rows that crossed', () => {
 
   it('are taken as they are', () => {
     const given = tensor([1, 5, 8]);
-    expect(rowsOfFeed('x', given, rows, 5)).toBe(given.bytes);
+    expect(rowsOfFeed('x', { x: given }, rows, 5)).toBe(given.bytes);
     const codes = tensor([1, 5, 8], 'int8');
-    expect(rowsOfFeed('x', codes, { ...rows, dtype: 'int8' }, 5)).toBe(codes.bytes);
+    expect(rowsOfFeed('x', { x: codes }, { ...rows, dtype: 'int8' }, 5)).toBe(codes.bytes);
   });
 
   it.each([
-    ['of another count', tensor([1, 4, 8])],
-    ['of another width', tensor([1, 5, 4])],
-    ['of another rank', tensor([5, 8])],
-    ['of a batch', tensor([2, 5, 8])],
-    ['of another type', tensor([1, 5, 8], 'int8')],
-    ['that are missing', undefined],
+    ['of another count', { x: tensor([1, 4, 8]) }],
+    ['of another width', { x: tensor([1, 5, 4]) }],
+    ['of another rank', { x: tensor([5, 8]) }],
+    ['of a batch', { x: tensor([2, 5, 8]) }],
+    ['of another type', { x: tensor([1, 5, 8], 'int8') }],
+    ['that are missing', {}],
   ])('are refused: rows %s', (_, given) => {
     expect(() => rowsOfFeed('x', given, rows, 5)).toThrow(bad);
   });
