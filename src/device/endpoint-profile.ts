@@ -3,9 +3,10 @@
  * reports with each request, and how long it lets requests wait. Reports come from outside: what
  * does not fit the model is left out, and no time is believed without bounds.
  */
+
+import { stageExtents } from '../core/extents.ts';
 import { type Forecast, forecastOf, observeForecast } from '../core/forecast.ts';
 import { PHASES, type Phase, type Segment } from '../core/span.ts';
-import { stageExtents } from '../package/extents.ts';
 import type { Manifest } from '../package/manifest.ts';
 import type { EndpointSide, SideProfile, Workload } from '../planner/types.ts';
 import { isPlausibleMs, isSegmentOf, unmeasured } from './learned-profile.ts';

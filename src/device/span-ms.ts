@@ -1,7 +1,8 @@
 /** What a side's profile says about running a span: the sum that both the planner and scoring rest on. */
+
+import { affineAt, stageExtents } from '../core/extents.ts';
 import type { Phase, Span } from '../core/span.ts';
 import { IsthmusError } from '../errors.ts';
-import { affineAt, stageExtents } from '../package/extents.ts';
 import type { Manifest } from '../package/manifest.ts';
 import type { PhaseCost, SideProfile, Workload } from '../planner/types.ts';
 import { stageIndices } from './work.ts';

@@ -1,5 +1,5 @@
 /** The extents of a request's segments, read from what it feeds to the first: what times depend on. */
-import { stageExtents } from '../package/extents.ts';
+import { stageExtents } from '../core/extents.ts';
 import type { Manifest } from '../package/manifest.ts';
 import type { RunRequest } from '../runtime/runner.ts';
 

@@ -1,5 +1,6 @@
 /** What a session has learned: the device, the endpoint, the link and how long answers are. */
 import type { Clock } from '../core/clock.ts';
+import { stageExtents } from '../core/extents.ts';
 import { type Forecast, forecastOf, observeForecast } from '../core/forecast.ts';
 import {
   type EndpointProfile,
@@ -36,7 +37,6 @@ import {
   NEW_LINK,
   observeLink,
 } from '../link/estimator.ts';
-import { stageExtents } from '../package/extents.ts';
 import type { Manifest } from '../package/manifest.ts';
 import { type Doubt, type Finished, type Known, NEW_DOUBT, observeFinished } from '../planner/doubt.ts';
 import type { EndpointSide, LinkEstimate, PricedPlan, SideProfile, Workload } from '../planner/types.ts';

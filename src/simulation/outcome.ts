@@ -1,8 +1,9 @@
 /** What a request under a plan took in a world, and what the two ends would have told of it. */
+
+import { stageExtents } from '../core/extents.ts';
 import type { Segment, Span } from '../core/span.ts';
 import { phaseMs } from '../device/span-ms.ts';
 import type { LinkObservation } from '../link/estimator.ts';
-import { stageExtents } from '../package/extents.ts';
 import { type CostModel, predict } from '../planner/cost.ts';
 import type { PlanShape, Prediction, SideProfile } from '../planner/types.ts';
 import type { Random } from './random.ts';

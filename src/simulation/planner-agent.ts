@@ -1,4 +1,6 @@
 /** Isthmus's planner as an agent: the session's own knowledge and choice, with a simulated clock and link. */
+
+import { stageExtents } from '../core/extents.ts';
 import { fitProfile, type Measurement } from '../device/fit.ts';
 import { isLookDue, recheckInMs } from '../device/recheck.ts';
 import { phaseMs } from '../device/span-ms.ts';
@@ -12,7 +14,6 @@ import {
   pingsOf,
   planProbe,
 } from '../link/probe.ts';
-import { stageExtents } from '../package/extents.ts';
 import type { Manifest } from '../package/manifest.ts';
 import { type Choice, type ChooseInput, choosePlan } from '../planner/choose.ts';
 import { dueMs, hedgeInMs, secondPlan, startsBoth } from '../planner/hedge.ts';
