@@ -8,8 +8,8 @@ import { exp4, max4, sum4 } from './exp';
 import { nextPiece } from './sync';
 
 /** Positions in a page; the runner lays pages out and is given this number. */
-export const PAGE: i32 = 32;
-const PAGE_SHIFT: i32 = 5;
+export const PAGE: i32 = 64;
+const PAGE_SHIFT: i32 = 6;
 
 /** Rotates queries in their place, puts rotated keys and the values of a row into the page of its position. */
 export function rotate(

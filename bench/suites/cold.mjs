@@ -20,7 +20,7 @@ const MODEL = 'smollm2-135m-instruct';
 const PROMPT_TOKENS = 64;
 
 /** More than the endpoint makes while the weights come. */
-const MAX_TOKENS = 4000;
+const MAX_TOKENS = 5000;
 const ALONE = { afterTokens: 20, tokens: 50 };
 const WARM_TOKENS = 40;
 

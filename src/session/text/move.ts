@@ -19,8 +19,11 @@ const CLOSE_ENOUGH_ROWS = 2;
 /** Rounds in which the lag does not shrink after which the rest is left to the switch. */
 const FRUITLESS_ROUNDS = 3;
 
-/** Rounds after which a place that always lags a little takes the last rows together with its first step. */
-const MEETING_ROUNDS = 4;
+/**
+ * Rounds in which a place may come level with the text. Every row that it still lacks at the switch is a longer pause
+ * there, while before it nobody waits; one that cannot come level takes what it lacks together with its first step.
+ */
+const MEETING_ROUNDS = 12;
 
 /** Predicted ms. */
 export interface MoveCosts {

@@ -10,10 +10,11 @@ beforeAll(async () => {
 
 /** `exp(-distance) / (1 + exp(-distance))`: the share of a second position whose score is that much lower. */
 function share(distance: number): number {
-  const page = new Float32Array(2 * 32 * 4);
+  const { pagePositions } = bench.kernels;
+  const page = new Float32Array(2 * pagePositions * 4);
   // Two times a half is exact: the score is the key's first element.
   page.set([0, 0, 0, 0, -distance, 0, 0, 0]);
-  page.set([0, 0, 0, 0, 1, 1, 1, 1], 32 * 4);
+  page.set([0, 0, 0, 0, 1, 1, 1, 1], pagePositions * 4);
   const pageAt = bench.put(page);
   const places = [pageAt, bench.put(Int32Array.of(pageAt)), bench.put(Float32Array.of(2, 0, 0, 0))];
   const [, tables = 0, packed = 0] = places;

@@ -72,8 +72,9 @@ describe('memory', () => {
       await runChain(runner, pkg, { chain: [all], state, position, tokens: prompt(40, 160) });
       used.push(place.heap.used - empty);
     }
-    const page = 2 * 2 * 32 * 16 * 4 * 4;
-    expect(used).toEqual(used.map((_, at) => Math.ceil((40 * (at + 1)) / 32) * page));
+    const positions = place.kernels.pagePositions;
+    const page = 2 * 2 * positions * 16 * 4 * 4;
+    expect(used).toEqual(used.map((_, at) => Math.ceil((40 * (at + 1)) / positions) * page));
     await runner.closeState(state);
     expect(place.heap.used).toBe(before);
   });
