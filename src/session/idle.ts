@@ -47,9 +47,14 @@ export class IdleWatch {
 
   /** A request runs under one plan alone: what that leaves idle, device or link, may be looked at. */
   beside(planned: Planned): void {
-    const { device } = this.#shared;
     inBackground(this.#glances.beside(planned));
-    if (planned.plan.kind !== 'remote' || !device.isFree || !this.#looks.isDue) return;
+    if (planned.plan.kind === 'remote') this.besideEndpoint();
+  }
+
+  /** A request runs at the endpoint alone, and leaves the device idle. */
+  besideEndpoint(): void {
+    const { device } = this.#shared;
+    if (!device.isFree || !this.#looks.isDue) return;
     const looking = this.#looks.look(this.#stop);
     // Whoever needs the device meanwhile waits for its few ms.
     device.leave(looking);

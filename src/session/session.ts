@@ -66,7 +66,7 @@ class LiveSession implements Session {
     this.words = deviceWords(this.#shared.device, () => this.#checkOpen());
     const text = {
       sinceSeenMs: () => this.#text?.sinceDeviceMs ?? 0,
-      isDoubted: () => false,
+      isDoubted: () => this.#text?.isDeviceDoubted ?? false,
       recheck: async () => this.#text?.recheck() ?? false,
     };
     const watched = parts.manifest.text === undefined ? [] : [text];
@@ -217,7 +217,7 @@ class LiveSession implements Session {
 
   #textSide(): TextSide {
     textStage(this.manifest);
-    this.#text ??= new TextSide(this.#shared);
+    this.#text ??= new TextSide(this.#shared, () => this.#idle.besideEndpoint());
     return this.#text;
   }
 

@@ -3,6 +3,7 @@
  * calls answers each with the ms that it took.
  */
 import type { Span } from '../../core/span.ts';
+import { CONFIRMING_RUNS } from '../../device/first-costs.ts';
 import type { Pace } from './pace.ts';
 
 /** The first block is an embedding more often than not, and says little of the others. */
@@ -69,9 +70,19 @@ export class DeviceBelief {
   /** Calls that the pace had learned from, and what a look said as a share of it, when both were last known to agree. */
   #seen = 0;
   #usual: number | undefined;
+  /** Looks that found what was believed, since the first. */
+  #confirmed = 0;
 
   constructor(pace: Pace) {
     this.#pace = pace;
+  }
+
+  /**
+   * What was measured while the session opened is an upper bound (`device/first-costs`), until later looks agree with
+   * it, or texts ran here.
+   */
+  get isDoubted(): boolean {
+    return this.#usual !== undefined && this.#pace.seen === this.#seen && this.#confirmed < CONFIRMING_RUNS;
   }
 
   take({ span, rows, rowsMs, stepMs }: Look): void {
@@ -88,6 +99,7 @@ export class DeviceBelief {
         pace.scale(factor);
         return;
       }
+      this.#confirmed += 1;
       if (pace.seen === this.#seen) return;
     }
     this.#seen = pace.seen;

@@ -15,13 +15,16 @@ export class TextSide {
   readonly #engine: TextEngine;
   readonly #proposer: Proposer;
   readonly #belief: DeviceBelief;
+  readonly #besideEndpoint: () => void;
   #isCalibrating = false;
   #calibrations = 0;
   /** Ms when the device was last seen to run text, by an answer or a look. */
   #seenAt = -Infinity;
 
-  constructor(shared: Shared) {
+  /** @param besideEndpoint called when a text that might run here begins to run at the endpoint alone */
+  constructor(shared: Shared, besideEndpoint: () => void) {
     this.#shared = shared;
+    this.#besideEndpoint = besideEndpoint;
     this.#places = new SessionPlaces(shared);
     this.#engine = new TextEngine(this.#places);
     this.#belief = new DeviceBelief(this.#engine.paces.device);
@@ -38,6 +41,7 @@ export class TextSide {
     const { parts, options: session, emit } = this.#shared;
     const { device } = this.#engine.paces;
     const before = device.seen;
+    const isAuto = (options.plan ?? textPlan(session.plan)) === 'auto';
     const result = await runText(
       {
         engine: this.#engine,
@@ -47,7 +51,10 @@ export class TextSide {
         plan: textPlan(session.plan),
         goal: session,
         fallback: session.fallback !== false,
-        onPeriod: (period) => emit({ type: 'text-plan', period }),
+        onPeriod: (period) => {
+          emit({ type: 'text-plan', period });
+          if (isAuto && period.plan === 'remote') this.#besideEndpoint();
+        },
       },
       options,
     );
@@ -65,6 +72,11 @@ export class TextSide {
     await this.#calibrate();
   }
 
+  /** Whether the device may be faster than it was measured to be. */
+  get isDeviceDoubted(): boolean {
+    return this.#belief.isDoubted;
+  }
+
   /** Ms since the device was seen to run text. */
   get sinceDeviceMs(): number {
     return Math.max(0, this.#shared.parts.clock.now() - this.#seenAt);
@@ -79,6 +91,8 @@ export class TextSide {
     if (!isAuto || this.#calibrations === 0 || this.#isCalibrating || !this.#isHere(LOOK_BLOCKS))
       return false;
     await this.#look();
+    // A text that runs beside it may be better off here.
+    await this.#places.noteChange();
     return true;
   }
 

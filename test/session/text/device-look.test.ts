@@ -82,4 +82,23 @@ describe('what looks change of a pace', () => {
     belief.take(look({ msPerLayer: 0.5 }).found);
     expect(pace.ms(ALL, 1)).toBeCloseTo(12, 0);
   });
+
+  it('is doubted until two more looks agree, or answers came', () => {
+    const pace = new Pace(manifest);
+    const belief = new DeviceBelief(pace);
+    expect(belief.isDoubted).toBe(false);
+    belief.take(look({ msPerLayer: 4 }).found);
+    expect(belief.isDoubted).toBe(true);
+    belief.take(look({ msPerLayer: 1 }).found);
+    belief.take(look({ msPerLayer: 1 }).found);
+    expect(belief.isDoubted).toBe(true);
+    belief.take(look({ msPerLayer: 1.05 }).found);
+    expect(belief.isDoubted).toBe(false);
+
+    const other = new Pace(manifest);
+    const answered = new DeviceBelief(other);
+    answered.take(look({ msPerLayer: 4 }).found);
+    other.learn(ALL, 1, 30);
+    expect(answered.isDoubted).toBe(false);
+  });
 });

@@ -61,6 +61,35 @@ describe('text in a session', () => {
     await session.close();
   });
 
+  it('finds out beside texts at the endpoint that the device is faster than it was when the session opened', async () => {
+    const endpoint = await startEndpoint(pkg);
+    let pauseMs = 20;
+    const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+    const { session, devices } = await open(pkg, {
+      port: endpoint.port,
+      plan: 'auto',
+      prefetch: true,
+      device: {
+        beforeRun: async () => {
+          if (pauseMs > 0) await pause(pauseMs);
+        },
+      },
+    });
+    const runs = () => devices.reduce((sum, device) => sum + device.runs, 0);
+    const asked = async (plan?: TextPlan) => (await session.runText(ask(plan && { plan }))).usage.plans;
+    expect((await asked()).at(-1)?.plan).toBe('remote');
+    for (let before = -1; before !== runs(); await pause(100)) before = runs();
+    pauseMs = 0;
+    // What was asked for tells that nobody wants to know.
+    const before = runs();
+    await asked('remote');
+    expect(runs()).toBe(before);
+    const ms = () => performance.now();
+    for (const began = ms(); runs() === before && ms() - began < 10_000; ) await asked();
+    expect(runs()).toBeGreaterThan(before);
+    await session.close();
+  });
+
   it('keeps the state of a conversation', async () => {
     const endpoint = await startEndpoint(pkg);
     const { session } = await open(pkg, { port: endpoint.port });
