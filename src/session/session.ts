@@ -72,7 +72,10 @@ class LiveSession implements Session {
     const watched = parts.manifest.text === undefined ? [] : [text];
     this.#idle = new IdleWatch(this.#shared, this.#turns, this.#stop.signal, ...watched);
     this.#experience = new Experience(this.#shared, this.#stop.signal);
-    this.#weights = new Weights(this.#shared, this.#turns, async () => this.#text?.noteChange());
+    this.#weights = new Weights(this.#shared, this.#turns, async () => {
+      // Before any text is asked for: who comes back has all of it at once, and is to start where it is best.
+      if (parts.manifest.text !== undefined) await this.#textSide().noteChange();
+    });
   }
 
   get provider(): ExecutionProvider {

@@ -2,6 +2,7 @@
 import type { Shared } from './parts.ts';
 import { rehearse } from './rehearse.ts';
 import type { Turns } from './turns.ts';
+import { inBackground } from './waiting.ts';
 
 export class Weights {
   readonly #shared: Shared;
@@ -10,7 +11,7 @@ export class Weights {
   #ahead: Promise<void> | undefined;
   #isBuilt = false;
 
-  /** @param onArrived called after each file that is fetched ahead */
+  /** @param onArrived called after each file that is fetched ahead, and when all are here */
   constructor(shared: Shared, turns: Turns, onArrived: () => Promise<void> = async () => undefined) {
     this.#shared = shared;
     this.#turns = turns;
@@ -80,6 +81,7 @@ export class Weights {
     await this.refresh();
     // Nothing runs without it either.
     await device.start(signal);
+    inBackground(this.#onArrived());
   }
 
   /** Looks up what is here, and says so. */

@@ -84,13 +84,13 @@ export class TextSide {
 
   /**
    * Looks whether the device is as fast as it was, which nothing else tells while texts run elsewhere. Resolves
-   * false where it was never looked at, or its first blocks are gone, and so nothing was run.
+   * false where its first blocks are not here, and so nothing was run.
    */
   async recheck(): Promise<boolean> {
     const isAuto = (this.#shared.options.plan ?? 'auto') === 'auto';
-    if (!isAuto || this.#calibrations === 0 || this.#isCalibrating || !this.#isHere(LOOK_BLOCKS))
-      return false;
+    if (!isAuto || this.#isCalibrating || !this.#isHere(LOOK_BLOCKS)) return false;
     await this.#look();
+    this.#calibrations = Math.max(1, this.#calibrations);
     // A text that runs beside it may be better off here.
     await this.#places.noteChange();
     return true;

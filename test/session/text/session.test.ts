@@ -3,9 +3,10 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { GREEDY } from '../../../src/core/sampling.ts';
 import type { OpenedPackage } from '../../../src/package/node/open-package.ts';
 import type { RunTextOptions, TextPlan } from '../../../src/session/text/types.ts';
+import type { Session } from '../../../src/session/types.ts';
 import { DeviceFiles, NodeDevice } from '../../fixtures/node-device.ts';
 import { tinyText } from '../../fixtures/tiny-text.ts';
-import { open, paced, startEndpoint } from '../with-session.ts';
+import { open, paced, startEndpoint, until } from '../with-session.ts';
 
 const PROMPT = [5, 9, 31, 5, 9, 77, 12, 140, 5, 9];
 
@@ -60,6 +61,20 @@ describe('text in a session', () => {
     }
     await session.close();
   });
+
+  it.each([
+    ['ahead of any text', { prefetch: true }, async () => undefined],
+    ['because the page asked', { prefetch: false }, async (session: Session) => session.prefetch()],
+  ])(
+    'knows how fast the device is when the first text comes: weights fetched %s',
+    async (_, options, fetch) => {
+      const endpoint = await startEndpoint(pkg);
+      const { session, devices } = await open(pkg, { port: endpoint.port, plan: 'auto', ...options });
+      await fetch(session);
+      await until(() => devices.some(({ runs }) => runs > 0));
+      await session.close();
+    },
+  );
 
   it('finds out beside texts at the endpoint that the device is faster than it was when the session opened', async () => {
     const endpoint = await startEndpoint(pkg);
