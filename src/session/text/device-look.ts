@@ -9,6 +9,14 @@ import type { Pace } from './pace.ts';
 /** The first block is an embedding more often than not, and says little of the others. */
 export const LOOK_BLOCKS = 3;
 
+/** Of a model that is built as a whole, such a part is looked at. */
+const LOOK_SHARE = 1 / 3;
+
+/** How many of all blocks to look at, from the first on. */
+export function blocksToLookAt(all: number, isBuilt: boolean): number {
+  return Math.min(all, isBuilt ? Math.max(LOOK_BLOCKS, Math.ceil(all * LOOK_SHARE)) : LOOK_BLOCKS);
+}
+
 /** Enough rows to see what rows have in common. */
 const MANY_ROWS = 16;
 
@@ -40,9 +48,12 @@ export interface Look {
   readonly stepMs: number;
 }
 
-/** @param isFrontApart whether the first block can run alone, without being built once more for it */
+/**
+ * @param blocks from the first on, as many as are to be run; the more, the less of it is noise
+ * @param isFrontApart whether the first block can run alone, without being built once more for it
+ */
 export function* lookAtDevice(blocks: number, isFrontApart: boolean): Generator<LookCall, Look, number> {
-  const span = { from: 0, to: Math.min(LOOK_BLOCKS, blocks) };
+  const span = { from: 0, to: blocks };
   let spentMs = 0;
   const settle = function* (rows: number): Generator<LookCall, number, number> {
     let least = Infinity;

@@ -28,6 +28,9 @@ const RECOVERABLE: readonly string[] = [
 const USUAL_TOKENS = 128;
 const USUAL_RATE = 0.3;
 
+/** Rows that a text lacks where it begins, before one has come: a sentence or two in a template. */
+const FIRST_ROWS = 48;
+
 /** Tokens after which a running answer is looked at anew: paces and links change without an event. */
 const LOOK_EVERY = 32;
 
@@ -46,6 +49,8 @@ export class TextEngine {
   readonly #mover = new Mover();
   /** Tokens of an answer, as they have been. */
   #usual = USUAL_TOKENS;
+  /** Rows that the latest text lacked where it began. */
+  #rows = FIRST_ROWS;
 
   constructor(places: TextPlaces) {
     this.#places = places;
@@ -64,6 +69,7 @@ export class TextEngine {
     const answerFrom = tokens.length;
     const reused = this.#keepCommon(tokens);
     this.#held = tokens;
+    this.#rows = tokens.length - reused;
     await this.#places.refresh();
     let { route, reason } = this.#first(request, tokens);
     let error: IsthmusError | undefined;
@@ -100,6 +106,18 @@ export class TextEngine {
         error = thrown;
         ({ route, reason } = await this.#recover(request, route, tokens, error));
       }
+    }
+  }
+
+  /** What a text like the latest would run on if everything that is here were built; nothing where nothing can run. */
+  likely(wishes: Pick<TextRequest, 'goal' | 'tokensPerTrip'>): Route | undefined {
+    const situation = this.#situation(wishes, [], this.#expected(Infinity));
+    const lacking = (): number => this.#rows;
+    try {
+      return chooseRoute({ ...situation, lacking, canFetch: false, buildMs: () => 0 }).best.route;
+    } catch (error) {
+      if (!isIsthmusError(error)) throw error;
+      return undefined;
     }
   }
 
@@ -148,7 +166,11 @@ export class TextEngine {
     return Math.max(1, Math.min(most, Math.round(this.#usual)));
   }
 
-  #situation(request: TextRequest, tokens: readonly number[], newTokens: number): Situation {
+  #situation(
+    request: Pick<TextRequest, 'goal' | 'tokensPerTrip'>,
+    tokens: readonly number[],
+    newTokens: number,
+  ): Situation {
     const places = this.#places;
     return {
       manifest: places.manifest,

@@ -1,8 +1,9 @@
 /** What a session has for text: one engine, its places, and what it learns to propose. */
 import type { Shared } from '../parts.ts';
+import { goalFor } from '../planning.ts';
 import type { PlanChoice } from '../types.ts';
 import { calibrateText } from './calibrate-text.ts';
-import { DeviceBelief, LOOK_BLOCKS } from './device-look.ts';
+import { blocksToLookAt, DeviceBelief, LOOK_BLOCKS } from './device-look.ts';
 import { TextEngine } from './engine.ts';
 import { Proposer } from './proposals.ts';
 import { runText } from './run-text.ts';
@@ -87,10 +88,10 @@ export class TextSide {
    * false where its first blocks are not here, and so nothing was run.
    */
   async recheck(): Promise<boolean> {
-    const isAuto = (this.#shared.options.plan ?? 'auto') === 'auto';
-    if (!isAuto || this.#isCalibrating || !this.#isHere(LOOK_BLOCKS)) return false;
+    if (!this.#isAuto || this.#isCalibrating || !this.#isHere(LOOK_BLOCKS)) return false;
     await this.#look();
     this.#calibrations = Math.max(1, this.#calibrations);
+    await this.#buildLikely();
     // A text that runs beside it may be better off here.
     await this.#places.noteChange();
     return true;
@@ -108,17 +109,35 @@ export class TextSide {
     if (!this.#isHere(LOOK_BLOCKS)) return;
     await this.#look();
     this.#calibrations = wanted;
+    if (wanted > 1) await this.#buildLikely();
     await this.#places.noteChange();
   }
 
+  /**
+   * A plan that needs blocks which are not built yet loses to one that needs none, for one text after the other. Beside
+   * them it is built once, and then looked at for good; what the device would not be used for takes none of its memory.
+   */
+  async #buildLikely(): Promise<void> {
+    if (!this.#isAuto) return;
+    const { options } = this.#shared;
+    const tokensPerTrip = (): number => this.#proposer.tokensPerTrip();
+    const route = this.#engine.likely({ goal: goalFor(options, {}), tokensPerTrip });
+    const lacking = (route?.legs ?? []).filter((leg) => this.#places.buildMs(leg) > 0);
+    if (lacking.length === 0) return;
+    for (const leg of lacking) await this.#places.ready(leg);
+    await this.#look();
+  }
+
   async #look(): Promise<void> {
-    const blocks = this.#shared.parts.manifest.blocks.length;
+    const all = this.#shared.parts.manifest.blocks.length;
+    const whole = { place: 'device', span: { from: 0, to: all } } as const;
+    const blocks = blocksToLookAt(all, this.#places.buildMs(whole) === 0);
     this.#isCalibrating = true;
     try {
       const front = { place: 'device', span: { from: 0, to: 1 } } as const;
       // Built first it is built apart; where others were built with it before, it is not built again for a look.
       if (this.#calibrations === 0) await this.#places.ready(front);
-      await this.#places.ready({ place: 'device', span: { from: 0, to: Math.min(LOOK_BLOCKS, blocks) } });
+      await this.#places.ready({ place: 'device', span: { from: 0, to: blocks } });
       const isFrontApart = this.#places.buildMs(front) === 0;
       const lane = await this.#places.openLane('device');
       try {
@@ -132,6 +151,10 @@ export class TextSide {
     } finally {
       this.#isCalibrating = false;
     }
+  }
+
+  get #isAuto(): boolean {
+    return textPlan(this.#shared.options.plan) === 'auto';
   }
 
   #isHere(count: number): boolean {

@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { DeviceBelief, type LookCall, lookAtDevice } from '../../../src/session/text/device-look.ts';
+import {
+  DeviceBelief,
+  LOOK_BLOCKS,
+  type LookCall,
+  lookAtDevice,
+} from '../../../src/session/text/device-look.ts';
 import { Pace } from '../../../src/session/text/pace.ts';
 import { llmManifest } from '../../fixtures/llm-manifest.ts';
 
@@ -15,7 +20,7 @@ interface Device {
 }
 
 function look({ msPerLayer, callMs = 0, cold = 1 }: Device, isFrontApart = true) {
-  const calls = lookAtDevice(BLOCKS, isFrontApart);
+  const calls = lookAtDevice(LOOK_BLOCKS, isFrontApart);
   const made: LookCall[] = [];
   for (let next = calls.next(); ; ) {
     if (next.done) return { found: next.value, made };
