@@ -29,13 +29,51 @@ export interface Glances {
 
 export const NO_GLANCES: Glances = { spent: [], inVain: 0 };
 
+/** An empty ping costs some 60 bytes: it may look for another link sooner, and at last as rarely as a glance. */
+export const PING_AFTER_MS = 3_000;
+const MAX_PING_DOUBLINGS = 3;
+
+/** From a phone's network to a wire: times and rates differ by so much, and by more than a glance hopes for. */
+export const OTHER_LINK_GAIN = 100;
+
+export interface Pings {
+  /** When the latest was sent. */
+  readonly at: number;
+  /** In a row that found the wait as long as before, or longer. */
+  readonly inVain: number;
+}
+
+export const NO_PINGS: Pings = { at: -Infinity, inVain: 0 };
+
+/** Whether to ask, by an empty ping, if this is another link than the one that is believed in. */
+export function isPingDue(link: LinkState, { at, inVain }: Pings, now: number): boolean {
+  const afterMs = PING_AFTER_MS * 2 ** Math.min(MAX_PING_DOUBLINGS, inVain);
+  return unseenMs(link, now) >= PING_AFTER_MS && Math.abs(now - at) >= afterMs;
+}
+
+/** Whether what a ping told is so short a wait that the rate is another too. */
+export function isOtherLink(link: LinkState, seen: readonly LinkObservation[], now: number): boolean {
+  const { rttMs } = estimateLink(link, now);
+  return seen.some(({ kind, ms }) => kind === 'rtt' && ms * NEWS < rttMs);
+}
+
 /** Bytes of one transfer of the glance that may begin now, or `undefined`. News costs as many once more. */
 export function planGlance(
   link: LinkState,
   { spent, inVain }: Glances,
-  { now, maxBytesUp }: { readonly now: number; readonly maxBytesUp: number },
+  {
+    now,
+    maxBytesUp,
+    isOther = false,
+  }: {
+    readonly now: number;
+    readonly maxBytesUp: number;
+    /** What was seen so far was another link. */
+    readonly isOther?: boolean;
+  },
 ): number | undefined {
-  if (unseenMs(link, now) < GLANCE_AFTER_MS * 2 ** Math.min(MAX_DOUBLINGS, inVain)) return undefined;
+  if (!isOther && unseenMs(link, now) < GLANCE_AFTER_MS * 2 ** Math.min(MAX_DOUBLINGS, inVain))
+    return undefined;
   const bytes = probeBytes(estimateLink(link, now).upBytesPerSecond);
   const before = recent(spent, now).reduce((sum, one) => sum + one.bytes, 0);
   if (2 * bytes > maxBytesUp || before + 2 * bytes > MAX_GLANCE_BYTES_PER_MINUTE) return undefined;

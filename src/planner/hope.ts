@@ -4,19 +4,19 @@ import { type ChooseInput, choosePlan } from './choose.ts';
 /** A link, or a wait, that is better by this much is worth looking for; changes of less cost little. */
 const HOPED_GAIN = 2;
 
-/** Whether another plan than all here would be taken, were the endpoint that much nearer. */
-export function hopesForEndpoint(input: ChooseInput): boolean {
+/** Whether another plan than all here would be taken, were the endpoint so many times nearer. */
+export function hopesForEndpoint(input: ChooseInput, gain = HOPED_GAIN): boolean {
   const { link, endpoint } = input;
   if (endpoint === undefined) return false;
   const better: ChooseInput = {
     ...input,
     link: {
       ...link,
-      rttMs: link.rttMs / HOPED_GAIN,
-      upBytesPerSecond: link.upBytesPerSecond * HOPED_GAIN,
-      downBytesPerSecond: link.downBytesPerSecond * HOPED_GAIN,
+      rttMs: link.rttMs / gain,
+      upBytesPerSecond: link.upBytesPerSecond * gain,
+      downBytesPerSecond: link.downBytesPerSecond * gain,
     },
-    endpoint: { ...endpoint, queueMs: endpoint.queueMs / HOPED_GAIN },
+    endpoint: { ...endpoint, queueMs: endpoint.queueMs / gain },
   };
   return choosePlan(better).chosen.kind !== 'local';
 }

@@ -1,5 +1,16 @@
 /** Looks at the link beside requests that run here alone (`link/glance`), where it could change the plan. */
-import { afterGlance, isNews, NO_GLANCES, noteGlance, planGlance } from '../link/glance.ts';
+import type { LinkObservation } from '../link/estimator.ts';
+import {
+  afterGlance,
+  isNews,
+  isOtherLink,
+  isPingDue,
+  NO_GLANCES,
+  NO_PINGS,
+  noteGlance,
+  OTHER_LINK_GAIN,
+  planGlance,
+} from '../link/glance.ts';
 import { sendProbe } from '../link/probe.ts';
 import { hopesForEndpoint } from '../planner/hope.ts';
 import type { Shared } from './parts.ts';
@@ -9,6 +20,7 @@ import type { Planned } from './request.ts';
 export class LinkGlances {
   readonly #shared: Shared;
   #glances = NO_GLANCES;
+  #pings = NO_PINGS;
   #isLooking = false;
 
   constructor(shared: Shared) {
@@ -21,24 +33,54 @@ export class LinkGlances {
     if (plan.kind !== 'local' || choice !== 'auto' || link?.state !== 'up' || this.#isLooking) return;
     const now = parts.clock.now();
     const believed = knowledge.link;
-    const bytes = planGlance(believed, this.#glances, { now, maxBytesUp: goal.maxBytesUp });
-    if (bytes === undefined) return;
-    if (!hopesForEndpoint(planningInput(this.#shared, workload, 'auto', [], goal))) return;
+    const input = planningInput(this.#shared, workload, 'auto', [], goal);
+    const send = (upBytes: number) =>
+      sendProbe({ upBytes, downBytes: 0 }, (reply, padding) => link.ping(reply, padding));
+    const { maxBytesUp } = goal;
+    let bytes = planGlance(believed, this.#glances, { now, maxBytesUp });
+    if (bytes !== undefined && !hopesForEndpoint(input)) bytes = undefined;
+    let isOther = false;
+    if (bytes === undefined) {
+      if (!isPingDue(believed, this.#pings, now) || !hopesForEndpoint(input, OTHER_LINK_GAIN)) return;
+      this.#pings = { at: now, inVain: this.#pings.inVain + 1 };
+      isOther = await this.#alone(async () => isOtherLink(believed, await send(0), now));
+      if (!isOther) return;
+      this.#pings = { at: now, inVain: 0 };
+      bytes = planGlance(believed, this.#glances, { now, maxBytesUp, isOther });
+      if (bytes === undefined) return;
+    }
+    await this.#alone(() => this.#glance(bytes, isOther, send));
+  }
+
+  /** Nothing is looked at twice at once. */
+  async #alone<T>(look: () => Promise<T>): Promise<T> {
     this.#isLooking = true;
+    try {
+      return await look();
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  async #glance(
+    bytes: number,
+    isOther: boolean,
+    send: (upBytes: number) => Promise<readonly LinkObservation[]>,
+  ): Promise<void> {
+    const { knowledge, parts } = this.#shared;
+    const now = parts.clock.now();
+    const believed = knowledge.link;
     // What is sent counts although it fails.
     let told = { now, bytes, isNews: false };
     try {
-      const look = () =>
-        sendProbe({ upBytes: bytes, downBytes: 0 }, (reply, padding) => link.ping(reply, padding));
-      let seen = await look();
-      if (isNews(believed, seen, now)) {
+      let seen = await send(bytes);
+      if (isOther || isNews(believed, seen, now)) {
         told = { now, bytes: 2 * bytes, isNews: true };
-        seen = [...seen, ...(await look())];
+        seen = [...seen, ...(await send(bytes))];
       }
       knowledge.link = afterGlance(knowledge.link, seen, parts.clock.now());
     } finally {
       this.#glances = noteGlance(this.#glances, told);
-      this.#isLooking = false;
     }
   }
 }

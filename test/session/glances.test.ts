@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import { unmeasured } from '../../src/device/learned-profile.ts';
-import { GLANCE_AFTER_MS, MAX_GLANCE_BYTES_PER_MINUTE } from '../../src/link/glance.ts';
+import { GLANCE_AFTER_MS, MAX_GLANCE_BYTES_PER_MINUTE, PING_AFTER_MS } from '../../src/link/glance.ts';
 import type { OpenedPackage } from '../../src/package/node/open-package.ts';
 import { goalOf } from '../../src/planner/objective.ts';
 import { Knowledge } from '../../src/session/knowledge.ts';
@@ -60,12 +60,12 @@ describe('beside a request', () => {
 
 describe('a link that a local request leaves idle', () => {
   /** A device and a link between which a better link would decide; pings are counted. */
-  function between(pinged: (paddingBytes: number) => number) {
+  function between(pinged: (paddingBytes: number) => number, deviceMs = 400) {
     let now = 0;
     const clock = { now: () => now, epoch: () => now };
     const manifest = speechManifest();
     const knowledge = new Knowledge(manifest, createMemoryJsonStore(), clock);
-    knowledge.useDevice(unmeasured(sideOf(manifest, 400)));
+    knowledge.useDevice(unmeasured(sideOf(manifest, deviceMs)));
     knowledge.observeLoad({ queueMs: 0, paces: [] });
     for (let count = 0; count < 6; count += 1) {
       knowledge.observeLink({ kind: 'rtt', ms: 60 });
@@ -79,7 +79,7 @@ describe('a link that a local request leaves idle', () => {
       link: { state: 'up', ping: async (_: number, { length }: Uint8Array) => pinged(length) },
     } as unknown as Shared;
     const goal = goalOf();
-    const planned = { plan: planOf('local', 400), choice: 'auto', workload: WORKLOAD, goal } as const;
+    const planned = { plan: planOf('local', deviceMs), choice: 'auto', workload: WORKLOAD, goal } as const;
     const glances = new LinkGlances(shared);
     return {
       knowledge,
@@ -107,6 +107,36 @@ describe('a link that a local request leaves idle', () => {
     expect(bytes).toBeLessThanOrEqual(MAX_GLANCE_BYTES_PER_MINUTE);
     await beside();
     expect(sent).toHaveLength(4);
+  });
+
+  it('is asked sooner, by an empty ping, whether it is another one altogether', async () => {
+    const sent: number[] = [];
+    let rttMs = 60;
+    const { knowledge, beside, later } = between((bytes) => {
+      sent.push(bytes);
+      return rttMs + (rttMs * bytes) / 36_000;
+    }, 100);
+    const before = knowledge.estimateLink();
+    await beside();
+    expect(sent).toEqual([]);
+    later(PING_AFTER_MS);
+    await beside();
+    expect(sent).toEqual([0]);
+    // As it was: the next question waits longer, and nothing was learned that would keep a glance from coming.
+    later(PING_AFTER_MS);
+    await beside({ goal: goalOf({ mode: 'only-device' }) });
+    await beside();
+    expect(sent).toEqual([0]);
+    rttMs = 2;
+    later(PING_AFTER_MS);
+    await beside({ goal: goalOf({ mode: 'only-device' }) });
+    expect(sent).toEqual([0]);
+    await beside();
+    expect(sent.filter((bytes) => bytes > 0)).toHaveLength(2);
+    expect(sent.reduce((sum, one) => sum + one, 0)).toBeLessThanOrEqual(MAX_GLANCE_BYTES_PER_MINUTE);
+    const after = knowledge.estimateLink();
+    expect(after.rttMs).toBeLessThan(before.rttMs / 2);
+    expect(after.upBytesPerSecond).toBeGreaterThan(5 * before.upBytesPerSecond);
   });
 
   it('is left alone where it was just seen, where the plan uses it, and where nothing would change', async () => {
