@@ -51,6 +51,13 @@ export function isPingDue(link: LinkState, { at, inVain }: Pings, now: number): 
   return unseenMs(link, now) >= PING_AFTER_MS && Math.abs(now - at) >= afterMs;
 }
 
+/** Transfers up of which a rate is more than a guess from the opening. */
+const FEW_TRANSFERS = 3;
+
+export function isRateGuessed({ up }: LinkState): boolean {
+  return up.length < FEW_TRANSFERS;
+}
+
 /** Whether what a ping told is so short a wait that the rate is another too. */
 export function isOtherLink(link: LinkState, seen: readonly LinkObservation[], now: number): boolean {
   const { rttMs } = estimateLink(link, now);

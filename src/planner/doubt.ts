@@ -30,7 +30,7 @@ const MAX_LOG_ERROR = 2;
 const UNSEEN_DEVIATION = 0.8;
 
 /** From these confidences on a side counts as seen: its estimate is a measurement, if an old one. */
-const SEEN = { device: 0.5, endpoint: 0.3, link: 0.2 };
+export const SEEN = { device: 0.5, endpoint: 0.3, link: 0.2 };
 
 /** Half of all sessions open on a busy machine, which is slower then by up to 6: evenly so, in the logarithm. */
 const BUSY_SHARE = 0.5;

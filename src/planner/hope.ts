@@ -1,13 +1,20 @@
 /** Whether it matters to know what lies between better than it is known. Pure. */
+import { scaleSide } from '../device/prior.ts';
 import { type ChooseInput, choosePlan } from './choose.ts';
+import { SEEN } from './doubt.ts';
 
 /** A link, or a wait, that is better by this much is worth looking for; changes of less cost little. */
 const HOPED_GAIN = 2;
 
-/** Whether another plan than all here would be taken, were the endpoint so many times nearer. */
+/**
+ * Whether another plan than all here would be taken, were the endpoint so many times nearer; one that never answered this
+ * session may be as many times faster, too: what it answers to a ping tells more.
+ */
 export function hopesForEndpoint(input: ChooseInput, gain = HOPED_GAIN): boolean {
   const { link, endpoint } = input;
   if (endpoint === undefined) return false;
+  const { side } = endpoint;
+  const isSeen = side.confidence >= SEEN.endpoint;
   const better: ChooseInput = {
     ...input,
     link: {
@@ -16,7 +23,10 @@ export function hopesForEndpoint(input: ChooseInput, gain = HOPED_GAIN): boolean
       upBytesPerSecond: link.upBytesPerSecond * gain,
       downBytesPerSecond: link.downBytesPerSecond * gain,
     },
-    endpoint: { ...endpoint, queueMs: endpoint.queueMs / gain },
+    endpoint: {
+      side: isSeen ? side : scaleSide(side, 1 / gain, side),
+      queueMs: endpoint.queueMs / gain,
+    },
   };
   return choosePlan(better).chosen.kind !== 'local';
 }

@@ -5,6 +5,7 @@ import {
   isNews,
   isOtherLink,
   isPingDue,
+  isRateGuessed,
   NO_GLANCES,
   NO_PINGS,
   noteGlance,
@@ -43,7 +44,9 @@ export class LinkGlances {
     if (bytes === undefined) {
       if (!isPingDue(believed, this.#pings, now) || !hopesForEndpoint(input, OTHER_LINK_GAIN)) return;
       this.#pings = { at: now, inVain: this.#pings.inVain + 1 };
-      isOther = await this.#alone(async () => isOtherLink(believed, await send(0), now));
+      isOther = await this.#alone(
+        async () => isOtherLink(believed, await send(0), now) || isRateGuessed(believed),
+      );
       if (!isOther) return;
       this.#pings = { at: now, inVain: 0 };
       bytes = planGlance(believed, this.#glances, { now, maxBytesUp, isOther });

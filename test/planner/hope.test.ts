@@ -23,6 +23,18 @@ describe('the hope for a better link', () => {
     expect(hopesForEndpoint(alone)).toBe(false);
   });
 
+  it('is for an endpoint that may be faster than is believed of one that never answered', () => {
+    const slow = sideOf(manifest, 900);
+    const near = (confidence: number) => ({
+      ...far,
+      link: linkOf(2, 1e7, 1e7),
+      endpoint: endpointOf({ ...slow, confidence }, 0),
+    });
+    expect(choosePlan(near(0)).chosen.kind).toBe('local');
+    expect(hopesForEndpoint(near(0), 10)).toBe(true);
+    expect(hopesForEndpoint(near(1), 10)).toBe(false);
+  });
+
   it('is for a shorter wait too', () => {
     const near = { ...far, link: linkOf(2, 1e7, 1e7), endpoint: endpointOf(sideOf(manifest, 80), 420) };
     expect(choosePlan(near).chosen.kind).toBe('local');
