@@ -3,7 +3,6 @@
  * reports with each request, and how long it lets requests wait. Reports come from outside: what
  * does not fit the model is left out, and no time is believed without bounds.
  */
-
 import { stageExtents } from '../core/extents.ts';
 import { type Forecast, forecastOf, observeForecast } from '../core/forecast.ts';
 import { PHASES, type Phase, type Segment } from '../core/span.ts';

@@ -1,5 +1,4 @@
 /** What a side's profile says about running a span: the sum that both the planner and scoring rest on. */
-
 import { affineAt, stageExtents } from '../core/extents.ts';
 import type { Phase, Span } from '../core/span.ts';
 import { IsthmusError } from '../errors.ts';

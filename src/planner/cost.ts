@@ -15,7 +15,6 @@
  * `init` rides with the first step and so pays no round trip of its own (`U.init`, `E.init` only).
  * A codec adds no time of its own: encoding is far below a millisecond beside what it saves.
  */
-
 import { affineAt, stageExtents } from '../core/extents.ts';
 import type { Phase } from '../core/span.ts';
 import { DTYPE_BYTES } from '../core/tensor.ts';

@@ -1,5 +1,4 @@
 /** What a request under a plan took in a world, and what the two ends would have told of it. */
-
 import { stageExtents } from '../core/extents.ts';
 import type { Segment, Span } from '../core/span.ts';
 import { phaseMs } from '../device/span-ms.ts';

@@ -1,5 +1,4 @@
 /** Isthmus's planner as an agent: the session's own knowledge and choice, with a simulated clock and link. */
-
 import { stageExtents } from '../core/extents.ts';
 import { fitProfile, type Measurement } from '../device/fit.ts';
 import { isLookDue, recheckInMs } from '../device/recheck.ts';

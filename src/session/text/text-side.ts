@@ -121,8 +121,9 @@ export class TextSide {
     if (!this.#isAuto) return;
     const { options } = this.#shared;
     const tokensPerTrip = (): number => this.#proposer.tokensPerTrip();
-    const route = this.#engine.likely({ goal: goalFor(options, {}), tokensPerTrip });
-    const lacking = (route?.legs ?? []).filter((leg) => this.#places.buildMs(leg) > 0);
+    const route = this.#engine.likely({ goal: goalFor(options), tokensPerTrip });
+    const here = (route?.legs ?? []).filter(({ place }) => place === 'device');
+    const lacking = here.filter((leg) => this.#places.buildMs(leg) > 0);
     if (lacking.length === 0) return;
     for (const leg of lacking) await this.#places.ready(leg);
     await this.#look();
