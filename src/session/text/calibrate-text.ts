@@ -1,13 +1,21 @@
 /** How fast a device runs text, measured on the model's first blocks as soon as these are here. */
 import type { Clock } from '../../core/clock.ts';
+import type { InTurn } from '../../runtime/in-turn.ts';
 import type { Lane } from '../../runtime/lane.ts';
 import { type Look, lookAtDevice } from './device-look.ts';
+
+export interface CalibrationOptions {
+  readonly clock: Clock;
+  readonly isFrontApart: boolean;
+  /** What else may run there beside texts. */
+  readonly beside: InTurn;
+}
 
 /** The lane is fresh, and its first blocks are ready. Throws what the lane throws. */
 export async function calibrateText(
   lane: Lane,
   blocks: number,
-  { clock, isFrontApart }: { readonly clock: Clock; readonly isFrontApart: boolean },
+  { clock, isFrontApart, beside }: CalibrationOptions,
 ): Promise<Look> {
   const calls = lookAtDevice(blocks, isFrontApart);
   const want = { kind: 'nothing' } as const;
@@ -15,8 +23,11 @@ export async function calibrateText(
     if (next.done) return next.value;
     const { span, position, rows } = next.value;
     const input = { kind: 'tokens', tokens: Array.from({ length: rows }, () => 0) } as const;
-    const began = clock.now();
-    await lane.forward({ span, position, input, want });
-    next = calls.next(clock.now() - began);
+    const ms = await beside.do(async () => {
+      const began = clock.now();
+      await lane.forward({ span, position, input, want });
+      return clock.now() - began;
+    });
+    next = calls.next(ms);
   }
 }

@@ -113,6 +113,13 @@ export class DeviceBlocks {
     return this.#filesOf(span).reduce((sum, file) => sum + (this.#missing.get(file) ?? 0), 0);
   }
 
+  /** So many of the first blocks can be built now as they would be if all were here: in as few sessions. */
+  here(): number {
+    const all = { from: 0, to: this.#manifest.blocks.length };
+    const open = this.#lacking(all, this.#groups).find((group) => this.missingBytes(group) > 0);
+    return open?.from ?? all.to;
+  }
+
   #filesOf(span: Span): readonly string[] {
     return [graphFile(stageAt(this.#manifest, this.#segment(span).stage), 'step'), ...this.#shardsOf(span)];
   }

@@ -27,6 +27,8 @@ export interface TextPlaces {
   hasEndpoint(): boolean;
   canFetch(): boolean;
   missingBytes(leg: Leg): number;
+  /** So many of the first blocks could run with the weights that are here, built together with those that will come. */
+  blocksHere(): number;
   /** Ms until a leg's blocks that are not built yet can run. */
   buildMs(leg: Leg): number;
   /** Resolves when weights arrived or the endpoint came or went. */

@@ -1,6 +1,9 @@
 import { IsthmusError, isIsthmusError, throwIfAborted } from '../../errors.ts';
+import { InTurn } from '../../runtime/in-turn.ts';
+import { catchUpAhead } from './ahead.ts';
 import { Answer } from './answer.ts';
-import { betterRoute, chooseRoute, firstRoute, forbids, type Situation } from './choose-route.ts';
+import { betterRoute, chooseRoute, firstRoute, forbids, rankRoutes, type Situation } from './choose-route.ts';
+import { climb, nextClimb } from './climb.ts';
 import { stateRowBytes } from './crossing-bytes.ts';
 import { type DecodeEnd, decodeRoute } from './decode-route.ts';
 import type { TextOutcome, TextPlaces, TextRequest } from './engine-types.ts';
@@ -42,6 +45,8 @@ const MAX_RECOVERIES = 8;
 
 export class TextEngine {
   readonly paces: { readonly [place in PlaceName]: Pace };
+  /** For what runs on the device beside texts. */
+  readonly beside = new InTurn();
   readonly #places: TextPlaces;
   #lanes: { [place in PlaceName]?: HeldLane } = {};
   /** The text that the lanes hold a beginning of. */
@@ -180,7 +185,7 @@ export class TextEngine {
       canFetch: places.canFetch(),
       missingBytes: (leg) => places.missingBytes(leg),
       buildMs: (leg) => places.buildMs(leg),
-      lacking: ({ place, span }) => tokens.length - (this.#lanes[place]?.filled(span) ?? 0),
+      lacking: ({ place, span }) => tokens.length - Math.floor(this.#lanes[place]?.filledOnMean(span) ?? 0),
       newTokens,
       tokensPerTrip: request.tokensPerTrip(),
       goal: request.goal,
@@ -198,6 +203,7 @@ export class TextEngine {
       this.#lanes[leg.place] ??= await this.#open(leg.place, request.signal);
     }
     const { tokens, from: answerFrom, until } = answer;
+    await this.#climb(route, tokens, request.signal);
     const halt = new AbortController();
     const speaker = answer.speaker();
     const take = (token: number): boolean => {
@@ -227,6 +233,7 @@ export class TextEngine {
         costs: this.#costs(),
         open: (place) => this.#open(place, over.signal),
         better: () => this.#better(request, route, answer),
+        ahead: (stop) => this.#ahead(request, route, answer, stop),
         over: over.signal,
       })
       .then(async (move) => {
@@ -307,16 +314,63 @@ export class TextEngine {
     if (move !== undefined && !move.taken) await move.prepared.abandon();
   }
 
-  #better(request: TextRequest, current: Route, { tokens, until }: Answer): Target | undefined {
+  #better(
+    request: TextRequest,
+    current: Route,
+    { tokens, until }: Answer,
+    supposed: Partial<Situation> = {},
+  ): Target | undefined {
     if (!request.move || request.plan !== 'auto') return undefined;
     try {
       const left = this.#expected(until - tokens.length);
-      const found = betterRoute(current, this.#situation(request, tokens, left));
+      const found = betterRoute(current, { ...this.#situation(request, tokens, left), ...supposed });
       return found && { route: found.best.route, reason: found.reason };
     } catch (error) {
       if (!isIsthmusError(error)) throw error;
       return undefined;
     }
+  }
+
+  /** Brings up blocks that an earlier answer has left behind others, where that takes less than its tokens would. */
+  async #climb(
+    { legs: [first] }: Route,
+    tokens: readonly number[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const lane = this.#lanes.device;
+    if (first?.place !== 'device' || lane === undefined || lane.kept.bytes === 0) return;
+    const goal = { end: first.span.to, upTo: tokens.length - 1, tokens };
+    for (let next = nextClimb(lane, goal); next !== undefined; next = nextClimb(lane, goal)) {
+      await climb(lane, next, signal);
+    }
+  }
+
+  /** Beside a text that would be better off here if more of the weights were, and runs elsewhere till then. */
+  async #ahead(request: TextRequest, current: Route, answer: Answer, stop: AbortSignal): Promise<void> {
+    if (usesPlace(current, 'device')) return;
+    const blocks = Math.min(this.#places.blocksHere(), this.#wanted(request, current, answer));
+    if (blocks === 0) return;
+    // The lanes of this period: a later one may have others.
+    const lanes = this.#lanes;
+    try {
+      await this.#places.ready({ place: 'device', span: { from: 0, to: blocks } });
+      if (stop.aborted) return;
+      const lane = lanes.device ?? (await this.#open('device', stop));
+      lanes.device ??= lane;
+      await catchUpAhead({ blocks, lane: lanes.device, tokens: answer.tokens }, stop);
+    } catch {
+      // Told by the move that needs the device, if one does; that begins anew.
+      const lane = lanes.device;
+      delete lanes.device;
+      await lane?.close().catch(() => undefined);
+    }
+  }
+
+  /** So many of the first blocks would run here if all weights were here. */
+  #wanted(request: TextRequest, current: Route, answer: Answer): number {
+    const first = this.#better(request, current, answer, { missingBytes: () => 0, lacking: () => 1 })?.route
+      .legs[0];
+    return first?.place === 'device' ? first.span.to : 0;
   }
 
   #pieces(legs: readonly Leg[], rows: number): number {
@@ -358,9 +412,14 @@ export class TextEngine {
       if (failed.id === 'local') throw error;
       return { route: this.#asked('local', request), reason };
     }
-    const { best } = chooseRoute(this.#situation(request, tokens, this.#expected(request.maxTokens)));
-    if (best.route.id === failed.id) throw error;
-    return { route: best.route, reason };
+    const situation = this.#situation(request, tokens, this.#expected(request.maxTokens));
+    const { best } = chooseRoute(situation);
+    if (best.route.id !== failed.id) return { route: best.route, reason };
+    const other = rankRoutes(situation).find(
+      ({ route, rejected }) => rejected === undefined && !usesPlace(route, place),
+    );
+    if (other === undefined) throw error;
+    return { route: other.route, reason };
   }
 
   /** Whose lane threw it; what no lane threw came of getting a place ready. */
@@ -372,6 +431,10 @@ export class TextEngine {
   }
 
   async #open(place: PlaceName, signal: AbortSignal | undefined): Promise<HeldLane> {
-    return new HeldLane(await this.#places.openLane(place, signal), this.#places.manifest.blocks.length);
+    const lane = await this.#places.openLane(place, signal);
+    const { blocks } = this.#places.manifest;
+    return place === 'device'
+      ? new HeldLane(lane, blocks.length, this.beside)
+      : new HeldLane(lane, blocks.length);
   }
 }

@@ -1,12 +1,20 @@
 /** A lane with a book of how many positions of the present text each of its blocks holds. */
 import type { Span } from '../../core/span.ts';
 import type { TensorMap } from '../../core/tensor.ts';
+import { InTurn } from '../../runtime/in-turn.ts';
 import type { ForwardRequest, ForwardResult, Lane, LoopRequest, LoopResult } from '../../runtime/lane.ts';
+import { KeptRows } from './kept-rows.ts';
 
 type Options = { readonly signal?: AbortSignal };
 
 export class HeldLane {
   readonly lane: Lane;
+  /** Of the model. */
+  readonly blocks: number;
+  /** What runs at this place beside texts takes turns: what is timed there is not timed with another's call in it. */
+  readonly beside: InTurn;
+  /** Rows on their way through it. */
+  readonly kept = new KeptRows();
   readonly #thrown = new WeakSet<WeakKey>();
   /** Of what has answered, the calls under way not counted. */
   readonly #filled: number[];
@@ -15,8 +23,10 @@ export class HeldLane {
   /** What was left running, and up to where it counts. */
   #left: { ended: Promise<void>; limit: number } | undefined;
 
-  constructor(lane: Lane, blocks: number) {
+  constructor(lane: Lane, blocks: number, beside = new InTurn()) {
     this.lane = lane;
+    this.blocks = blocks;
+    this.beside = beside;
     this.#filled = Array.from({ length: blocks }, () => 0);
   }
 
@@ -28,6 +38,13 @@ export class HeldLane {
   /** Positions that every block of the span holds of the present text. */
   filled({ from, to }: Span): number {
     return Math.min(this.#left?.limit ?? Infinity, ...this.#filled.slice(from, to));
+  }
+
+  /** Positions that a block of the span holds on the mean. */
+  filledOnMean({ from, to }: Span): number {
+    const limit = this.#left?.limit ?? Infinity;
+    const held = this.#filled.slice(from, to).map((positions) => Math.min(positions, limit));
+    return held.reduce((sum, positions) => sum + positions, 0) / Math.max(1, held.length);
   }
 
   /** A loop that nobody hears any more goes on to its end; later calls wait for that. What it made from `position` on counts not. */
@@ -43,6 +60,7 @@ export class HeldLane {
 
   /** The text is another from `position` on: what is held beyond it counts no more. */
   rewind(position: number): void {
+    this.kept.rewind(position);
     for (const call of this.#underWay) call.limit = Math.min(call.limit, position);
     if (this.#left !== undefined) this.#left.limit = Math.min(this.#left.limit, position);
     for (const [block, held] of this.#filled.entries()) this.#filled[block] = Math.min(held, position);

@@ -6,12 +6,10 @@
  */
 import type { Span } from '../../core/span.ts';
 import { throwIfAborted } from '../../errors.ts';
+import { CATCH_UP_ROWS, climb, nextClimb } from './climb.ts';
 import type { HeldLane } from './held-lane.ts';
 import { type LaneSet, laneAt } from './lane-set.ts';
 import { type Leg, livePart, type PlaceName, type Route, without } from './route.ts';
-
-/** Rows per call beside a running text: a step that must wait for such a call waits no longer. */
-export const CATCH_UP_ROWS = 32;
 
 /** Behind by no more than this, the switch is not felt. */
 const CLOSE_ENOUGH_ROWS = 2;
@@ -201,18 +199,19 @@ async function advance(
   signal?: AbortSignal,
 ): Promise<void> {
   const { lane, span } = work;
+  if (work.kind === 'tokens') {
+    const goal = { end: span.to, upTo, tokens };
+    for (let next = nextClimb(lane, goal); next !== undefined; next = nextClimb(lane, goal)) {
+      await climb(lane, next, signal);
+    }
+    return;
+  }
   for (let from = lane.filled(span); from < upTo; ) {
     throwIfAborted(signal);
     // A source that has only begun may itself lag behind the text: the rest is for the switch.
-    const held = work.kind === 'copy' ? work.from.filled(span) : upTo;
-    const to = Math.min(upTo, from + CATCH_UP_ROWS, held);
+    const to = Math.min(upTo, from + CATCH_UP_ROWS, work.from.filled(span));
     if (to <= from) return;
-    if (work.kind === 'tokens') {
-      const input = { kind: 'tokens', tokens: tokens.slice(from, to) } as const;
-      await lane.forward({ span, position: from, input, want: { kind: 'nothing' } });
-    } else {
-      await lane.writeState(span, from, to - from, await work.from.readState(span, from, to));
-    }
+    await lane.writeState(span, from, to - from, await work.from.readState(span, from, to));
     from = to;
   }
 }

@@ -29,6 +29,8 @@ export interface Watch {
   readonly costs: MoveCosts;
   readonly open: (place: PlaceName) => Promise<HeldLane>;
   readonly better: () => Target | undefined;
+  /** What can be done now for moves to come, until it is told to stop. Never rejects. */
+  readonly ahead: (stop: AbortSignal) => Promise<void>;
   /** Throws for a plan that may not run. */
   readonly asked: (plan: Exclude<TextPlan, 'auto'>) => Route;
   /** The period is over. */
@@ -123,16 +125,19 @@ export class Mover {
     return { ...target, prepared, taken: false };
   }
 
-  async #change({ places }: Watch, ended: Promise<void>): Promise<void> {
+  async #change({ places, ahead, over }: Watch, ended: Promise<void>): Promise<void> {
     const asked = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
     if (this.#asked !== undefined) return;
     const seen = new AbortController();
+    const done = ahead(seen.signal);
     try {
       await Promise.race([places.changed(seen.signal).catch(() => ended), asked, ended]);
     } finally {
       seen.abort();
     }
+    // An answer that has ended waits for nothing.
+    if (!over.aborted) await done;
   }
 }

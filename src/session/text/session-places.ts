@@ -107,6 +107,10 @@ export class SessionPlaces implements TextPlaces {
     return this.#blocks.missingBytes(span);
   }
 
+  blocksHere(): number {
+    return this.#blocks.here();
+  }
+
   buildMs({ span }: Leg): number {
     return this.#blocks.buildMs(span);
   }

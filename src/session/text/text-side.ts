@@ -143,7 +143,11 @@ export class TextSide {
       const lane = await this.#places.openLane('device');
       try {
         this.#belief.take(
-          await calibrateText(lane, blocks, { clock: this.#shared.parts.clock, isFrontApart }),
+          await calibrateText(lane, blocks, {
+            clock: this.#shared.parts.clock,
+            isFrontApart,
+            beside: this.#engine.beside,
+          }),
         );
         this.#seenAt = this.#shared.parts.clock.now();
       } finally {

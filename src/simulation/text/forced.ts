@@ -1,5 +1,5 @@
 /** Requests that run on given routes: one all the time, or one until another takes over. True times. */
-import { CATCH_UP_ROWS } from '../../session/text/move.ts';
+import { CATCH_UP_ROWS } from '../../session/text/climb.ts';
 import type { Route } from '../../session/text/route.ts';
 import { afterRoute, filled, type Held } from './held.ts';
 import { NOTHING, plus, type Spent, startsOf, type Truth } from './truth.ts';

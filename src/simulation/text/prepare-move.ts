@@ -1,6 +1,7 @@
 /** What it takes to prepare a route beside a text that goes on by another, as `session/text/move.ts` does it. */
+
+import { CATCH_UP_ROWS } from '../../session/text/climb.ts';
 import { stateRowBytes } from '../../session/text/crossing-bytes.ts';
-import { CATCH_UP_ROWS } from '../../session/text/move.ts';
 import { type Leg, livePart, type PlaceName, type Route, without } from '../../session/text/route.ts';
 import { filled } from './held.ts';
 import type { PlayerState } from './player-state.ts';

@@ -53,6 +53,8 @@ export class FakePlaces implements TextPlaces {
   readonly manifest: Manifest;
   readonly lanes: { readonly place: PlaceName; readonly lane: FakeLane }[] = [];
   missing = 0;
+  /** Blocks whose weights are here; default: all or none, by `missing`. */
+  here: number | undefined;
   isUp = true;
   onCall: (place: PlaceName, what: Parameters<NonNullable<FakeLaneOptions['onCall']>>[0]) => void = () =>
     undefined;
@@ -99,8 +101,13 @@ export class FakePlaces implements TextPlaces {
     return this.isUp;
   }
 
-  missingBytes(): number {
+  missingBytes({ place, span }: Leg): number {
+    if (this.here !== undefined) return place === 'device' && span.to > this.here ? 1e9 : 0;
     return this.missing;
+  }
+
+  blocksHere(): number {
+    return this.here ?? (this.missing === 0 ? this.manifest.blocks.length : 0);
   }
 
   buildMs(): number {
