@@ -21,9 +21,9 @@ export class DeviceSide {
   #runner: DeviceRunner;
   /** By cut, least recently used first. */
   readonly #loaded = new Map<number, SpanExecutor>();
+  /** Bytes that each cut lacks, and each file. */
   readonly #missing = new Map<number, number>();
-  /** Files that were found here once: they stay, and are not looked for again. */
-  readonly #here = new Set<string>();
+  readonly #lacking = new Map<string, number>();
   readonly #start: (provider: ExecutionProvider) => Promise<DeviceRunner>;
   #buildMs: number | undefined;
   readonly #starts = new RuntimeStarts();
@@ -142,21 +142,26 @@ export class DeviceSide {
     return [...files];
   }
 
-  /** Looks up for every cut how many bytes are not here; the planner reads them with `missingBytes`. */
-  async refreshMissing(): Promise<void> {
-    // Each file is looked for once: a cut lacks what the one before it lacks, and what its block adds.
-    const seen = new Set<string>();
-    let missing = 0;
-    for (let cut = 1; cut <= this.manifest.blocks.length; cut += 1) {
-      const added = this.files(cut).filter((file) => !seen.has(file) && !this.#here.has(file));
-      for (const file of added) seen.add(file);
-      const lacking = added.length === 0 ? 0 : await this.use((runner) => runner.missingBytes(added));
-      if (lacking === 0) for (const file of added) this.#here.add(file);
-      missing += lacking;
-      this.#missing.set(cut, missing);
-    }
+  /** Looks up what of these files is not here, by default of all. What was found here once stays. */
+  async refreshMissing(files: readonly string[] = this.files(this.manifest.blocks.length)): Promise<void> {
+    const unknown = files.filter((file) => this.#lacking.get(file) !== 0);
+    // All at once: a worker that computes answers between two calls.
+    await Promise.all(
+      unknown.map(async (file) => {
+        const bytes = await this.use((runner) => runner.missingBytes([file]));
+        if (this.#lacking.get(file) !== 0) this.#lacking.set(file, bytes);
+      }),
+    );
+    const blocks = this.manifest.blocks.length;
+    for (let cut = 1; cut <= blocks; cut += 1) this.#missing.set(cut, this.missingOf(this.files(cut)));
   }
 
+  /** Bytes of these files that were not here when they were last looked up. */
+  missingOf(files: readonly string[]): number {
+    return files.reduce((sum, file) => sum + (this.#lacking.get(file) ?? 0), 0);
+  }
+
+  /** The same of all that blocks `[0, cut)` need. */
   missingBytes(cut: number): number {
     return cut === 0 ? 0 : (this.#missing.get(cut) ?? 0);
   }

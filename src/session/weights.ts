@@ -2,7 +2,10 @@
 import type { Shared } from './parts.ts';
 import { rehearse } from './rehearse.ts';
 import type { Turns } from './turns.ts';
-import { inBackground } from './waiting.ts';
+import { eachOf, inBackground } from './waiting.ts';
+
+/** The next file is on its way while one is written to the store, which takes some turns of a worker that computes. */
+const FETCHES_AT_ONCE = 2;
 
 export class Weights {
   readonly #shared: Shared;
@@ -57,13 +60,17 @@ export class Weights {
     await device.use((runner) => runner.fetchFiles(first, { signal }));
     // One that cannot start is told by the first call that needs it.
     device.start().catch(() => undefined);
-    for (const file of device.files(this.#blocks)) {
+    // What follows from a file is not waited for by the next ones: the link would lie idle meanwhile.
+    let noted = Promise.resolve();
+    await eachOf(device.files(this.#blocks), FETCHES_AT_ONCE, async (file) => {
       if (signal.aborted) return;
       await device.use((runner) => runner.fetchFiles([file], { signal }));
-      await this.refresh();
-      await this.#onArrived();
-    }
-    this.#isBuilt = true;
+      noted = noted.then(() => this.refresh([file])).then(this.#onArrived);
+      // Told below; until then it must not be unheard.
+      noted.catch(() => undefined);
+    });
+    await noted;
+    this.#isBuilt = !signal.aborted;
   }
 
   /** Fetches all weights at once. */
@@ -85,9 +92,9 @@ export class Weights {
   }
 
   /** Looks up what is here, and says so. */
-  async refresh(): Promise<void> {
+  async refresh(files?: readonly string[]): Promise<void> {
     const { device, emit } = this.#shared;
-    await device.refreshMissing();
+    await device.refreshMissing(files);
     const total = this.#wholeBytes();
     emit({ type: 'weights', done: total - device.missingBytes(this.#blocks), total });
   }

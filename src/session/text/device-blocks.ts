@@ -30,12 +30,13 @@ export class DeviceBlocks {
   #groups: Building[] = [];
   /** Bytes of spans, by their ends: every look at the plans asks for hundreds of them. */
   readonly #sizes = new Map<string, number>();
-  /** Bytes that each file lacks here, as of the last refresh. */
-  #missing: ReadonlyMap<string, number> = new Map();
+  readonly #missingOf: (files: readonly string[]) => number;
 
-  constructor(manifest: Manifest, clock: Clock) {
+  /** @param missingOf bytes of files that are not on this device, as far as is known */
+  constructor(manifest: Manifest, clock: Clock, missingOf: (files: readonly string[]) => number) {
     this.#manifest = manifest;
     this.#clock = clock;
+    this.#missingOf = missingOf;
   }
 
   /** Builds what a span needs to run on its own, in order. Throws what loading throws. */
@@ -89,7 +90,7 @@ export class DeviceBlocks {
   }
 
   async #build(runner: DeviceRunner, span: Span, options: LoadOptions): Promise<void> {
-    const here = this.#filesOf(span).every((file) => this.#missing.get(file) === 0);
+    const here = this.missingBytes(span) === 0;
     const began = this.#clock.now();
     await runner.load(this.#segment(span), options);
     const bytes = this.#bytes(span);
@@ -98,19 +99,9 @@ export class DeviceBlocks {
     this.#msPerByte += LEARNING_RATE * ((this.#clock.now() - began) / bytes - this.#msPerByte);
   }
 
-  /** Looks up what each file lacks on this device. */
-  async refresh(runner: DeviceRunner): Promise<void> {
-    const missing = new Map<string, number>();
-    for (const file of this.#filesOf({ from: 0, to: this.#manifest.blocks.length })) {
-      // What was found here once stays; a text whose weights arrive asks this for every file.
-      missing.set(file, this.#missing.get(file) === 0 ? 0 : await runner.missingBytes([file]));
-    }
-    this.#missing = missing;
-  }
-
-  /** Bytes that a span lacks, as of the last refresh. */
+  /** Bytes that a span lacks, as far as is known. */
   missingBytes(span: Span): number {
-    return this.#filesOf(span).reduce((sum, file) => sum + (this.#missing.get(file) ?? 0), 0);
+    return this.#missingOf(this.#filesOf(span));
   }
 
   /** So many of the first blocks can be built now as they would be if all were here: in as few sessions. */

@@ -35,7 +35,9 @@ export class SessionPlaces implements TextPlaces {
   constructor(shared: Shared) {
     this.#shared = shared;
     this.manifest = shared.parts.manifest;
-    this.#blocks = new DeviceBlocks(this.manifest, shared.parts.clock);
+    this.#blocks = new DeviceBlocks(this.manifest, shared.parts.clock, (files) =>
+      shared.device.missingOf(files),
+    );
   }
 
   onEndpointTimes(listener: (span: Span, rows: number, ms: number) => void): void {
@@ -76,7 +78,7 @@ export class SessionPlaces implements TextPlaces {
   async refresh(): Promise<void> {
     const { device, link } = this.#shared;
     if (link !== undefined && link.state !== 'up') await meetEndpoint(this.#shared);
-    await device.use((runner) => this.#blocks.refresh(runner));
+    await device.refreshMissing();
   }
 
   /** Frees what moves have left behind on the device. To be called while nothing runs there. */
@@ -85,8 +87,7 @@ export class SessionPlaces implements TextPlaces {
   }
 
   /** Weights came, or the endpoint did: whoever waits may look again. */
-  async noteChange(): Promise<void> {
-    await this.#shared.device.use((runner) => this.#blocks.refresh(runner));
+  noteChange(): void {
     for (const resolve of this.#waiting) resolve();
     this.#waiting.clear();
   }

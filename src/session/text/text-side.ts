@@ -69,7 +69,7 @@ export class TextSide {
 
   /** Weights arrived, or the endpoint came or went. */
   async noteChange(): Promise<void> {
-    await this.#places.noteChange();
+    this.#places.noteChange();
     await this.#calibrate();
   }
 
@@ -93,7 +93,7 @@ export class TextSide {
     this.#calibrations = Math.max(1, this.#calibrations);
     await this.#buildLikely();
     // A text that runs beside it may be better off here.
-    await this.#places.noteChange();
+    this.#places.noteChange();
     return true;
   }
 
@@ -110,7 +110,7 @@ export class TextSide {
     await this.#look();
     this.#calibrations = wanted;
     if (wanted > 1) await this.#buildLikely();
-    await this.#places.noteChange();
+    this.#places.noteChange();
   }
 
   /**

@@ -84,7 +84,8 @@ describe('blocks on a runner', () => {
     } as unknown as DeviceRunner;
     return { calls, runner };
   };
-  const blocks = (): DeviceBlocks => new DeviceBlocks(textManifest(BLOCKS), { now: () => 0, epoch: () => 0 });
+  const blocks = (): DeviceBlocks =>
+    new DeviceBlocks(textManifest(BLOCKS), { now: () => 0, epoch: () => 0 }, () => 0);
 
   it('are built once, for however many ask', async () => {
     const { calls, runner } = runnerOf();
@@ -127,12 +128,13 @@ describe('blocks on a runner', () => {
     const shared = { ...textManifest(2), files: {} as Record<string, { bytes: number; sha256: string }> };
     const blockList = shared.blocks.map((block) => ({ ...block, shards: [...block.shards, 'rope.bin'] }));
     for (const file of ['0.bin', '1.bin', 'rope.bin']) shared.files[file] = { bytes: 10, sha256: '' };
-    const built = new DeviceBlocks({ ...shared, blocks: blockList }, { now: () => 0, epoch: () => 0 });
+    const built = new DeviceBlocks(
+      { ...shared, blocks: blockList },
+      { now: () => 0, epoch: () => 0 },
+      (files) => files.reduce((sum, file) => sum + (file === 'step.onnx' ? 0 : 10), 0),
+    );
     const whole = { from: 0, to: 2 };
     expect(built.buildMs(whole)).toBeCloseTo(1.5 * built.buildMs({ from: 0, to: 1 }));
-    const missingBytes = async (files: readonly string[]): Promise<number> =>
-      files.reduce((sum, file) => sum + (file === 'step.onnx' ? 0 : 10), 0);
-    await built.refresh({ missingBytes } as unknown as DeviceRunner);
     expect(built.missingBytes(whole)).toBe(30);
     expect(built.missingBytes({ from: 1, to: 2 })).toBe(20);
   });
