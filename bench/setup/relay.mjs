@@ -1,9 +1,10 @@
 /**
  * A link between two ports of this machine: a rate and half a round trip in each direction, shared by all
  * connections as a user's access line is. Bytes depart in the order in which they came (one queue per
- * direction), the queue holds one round trip's worth, and whoever would overfill it is not read until it has
- * drained. A connection's first bytes wait a round trip longer, for its handshake. TCP's slow start and
- * losses are not played.
+ * direction). Each connection may have one round trip's worth in the queue, as TCP's window would let it: packet
+ * by packet it sends on as its own depart, and is not read further before; one that sends little waits behind
+ * what is queued, and for nothing else. A connection's first bytes wait a round trip longer, for its handshake.
+ * TCP's slow start and losses are not played.
  */
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
@@ -11,8 +12,9 @@ import { connect, createServer } from 'node:net';
 /** Bytes that depart as one; as large as an Ethernet frame's payload, so that flows mix as they do there. */
 const PACKET_BYTES = 1448;
 
-/** Of a queue at least: some packets must fit, however short the round trip. */
+/** Of a queue at least: some packets must fit, however short the round trip, and timers are no finer than a few ms. */
 const MIN_QUEUE_BYTES = 16 * 1024;
+const MIN_QUEUE_MS = 8;
 
 /** A sink that has taken less than this is not a bottleneck. */
 const SINK_BYTES = 1024 * 1024;
@@ -94,8 +96,8 @@ class Direction {
   /** `{ at, deliver }`, soonest first: one rate and one delay keep the order. */
   #flying = [];
   #timer;
-  /** Sources that are not read until the queue has drained, with their sinks. */
-  #held = new Map();
+  /** What each source has read and not sent yet, which is not read further meanwhile. */
+  #backlogs = new Map();
   /** `[epoch ms, bytes so far]`. */
   #record = [];
   #bytes = 0;
@@ -110,28 +112,30 @@ class Direction {
   shape(bitsPerSecond, rttMs) {
     this.#bytesPerMs = bitsPerSecond / 8 / 1000;
     this.#delayMs = rttMs / 2;
-    this.#queueMs = Math.max(rttMs, MIN_QUEUE_BYTES / this.#bytesPerMs);
+    this.#queueMs = Math.max(rttMs, MIN_QUEUE_MS, MIN_QUEUE_BYTES / this.#bytesPerMs);
   }
 
   carry(source, sink, handshakeMs) {
     const opensAt = performance.now() + handshakeMs;
-    // Paused sockets yield their bytes one chunk after another: what is read is little beside the queue.
+    const backlog = { packets: [], queued: 0, opensAt, sink };
+    this.#backlogs.set(source, backlog);
     source.on('data', (chunk) => {
       for (let from = 0; from < chunk.length; from += PACKET_BYTES) {
-        const packet = chunk.subarray(from, from + PACKET_BYTES);
-        this.#send(packet.length, opensAt, () => {
-          this.#note(packet.length);
-          if (!sink.destroyed && sink.writable) sink.write(packet);
-        });
+        backlog.packets.push(chunk.subarray(from, from + PACKET_BYTES));
       }
-      this.#holdBack(source, sink);
+      this.#sendOn(source, backlog);
     });
-    source.once('end', () => this.#send(0, opensAt, () => sink.end()));
+    const atEnd = (work) => {
+      backlog.packets.push(work);
+      this.#sendOn(source, backlog);
+    };
+    source.once('end', () => atEnd(() => sink.end()));
     source.once('error', () => undefined);
+    sink.on('drain', () => this.#sendOn(source, backlog));
     source.once('close', () => {
-      this.#held.delete(source);
       // What it sent before it went still arrives; then its peer is gone.
-      this.#send(0, opensAt, () => (sink.writableLength === 0 ? sink.destroy() : sink.destroySoon()));
+      atEnd(() => (sink.writableLength === 0 ? sink.destroy() : sink.destroySoon()));
+      backlog.isOver = true;
     });
   }
 
@@ -172,21 +176,34 @@ class Direction {
     }, next.at - performance.now());
   }
 
-  #isFull(sink) {
-    return this.#freeAt - performance.now() > this.#queueMs || sink.writableLength > SINK_BYTES;
-  }
-
-  #holdBack(source, sink) {
-    if (!this.#isFull(sink)) return;
-    source.pause();
-    this.#held.set(source, sink);
+  /** As many packets as the connection may have in the queue. */
+  #sendOn(source, backlog) {
+    const { packets, sink, opensAt } = backlog;
+    const window = this.#queueMs * this.#bytesPerMs;
+    let sent = 0;
+    while (sent < packets.length && backlog.queued < window && !(sink.writableLength > SINK_BYTES)) {
+      const packet = packets[sent];
+      sent += 1;
+      if (typeof packet === 'function') {
+        this.#send(0, opensAt, packet);
+        continue;
+      }
+      backlog.queued += packet.length;
+      this.#send(packet.length, opensAt, () => {
+        backlog.queued -= packet.length;
+        this.#note(packet.length);
+        if (!sink.destroyed && sink.writable) sink.write(packet);
+      });
+    }
+    packets.splice(0, sent);
+    if (packets.length > 0) source.pause();
+    else if (backlog.isOver) this.#backlogs.delete(source);
+    else if (source.isPaused()) source.resume();
   }
 
   #letOn() {
-    for (const [source, sink] of this.#held) {
-      if (this.#isFull(sink)) continue;
-      this.#held.delete(source);
-      source.resume();
+    for (const [source, backlog] of this.#backlogs) {
+      if (backlog.packets.length > 0 || backlog.isOver) this.#sendOn(source, backlog);
     }
   }
 

@@ -2,9 +2,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 const load = (path: string) => import(new URL(`../../bench/${path}`, import.meta.url).href);
 
@@ -96,6 +96,43 @@ describe('a relay that is severed', () => {
       expect(await ask()).toBe('here');
     } finally {
       await relay.close();
+    }
+  });
+});
+
+describe('a relay that is shared', () => {
+  const BULK = 2 ** 20;
+  const WORD = 'a token of some bytes';
+  const rate = { rttMs: 40, upBitsPerSecond: 20e6, downBitsPerSecond: 20e6 };
+
+  it('has few words wait behind a window of the bulk, not behind all that it has read of it', async () => {
+    let words: ServerResponse | undefined;
+    const server = createServer((request, response) => {
+      if (request.url === '/bulk') response.end(Buffer.alloc(BULK));
+      else words = response;
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const relay = await startRelay({ target: (server.address() as AddressInfo).port, ...rate });
+    const url = `http://127.0.0.1:${relay.port}`;
+    try {
+      const streamed = fetch(`${url}/words`);
+      await vi.waitFor(() => expect(words).toBeDefined());
+      words?.write(WORD);
+      const reader = (await streamed).body?.getReader();
+      await reader?.read();
+      const bulk = await fetch(`${url}/bulk`);
+      const ended = bulk.arrayBuffer().then(() => 'the bulk');
+      // A window is 100 kB; behind it come 900 kB more, which the word does not wait for.
+      words?.write(WORD);
+      const said = reader?.read().then(() => 'the word');
+      expect(await Promise.race([ended, said])).toBe('the word');
+      expect(relay.bytes().down).toBeLessThan(BULK / 2);
+      await ended;
+      expect(relay.bytes().down).toBeGreaterThan(BULK);
+    } finally {
+      words?.end();
+      await relay.close();
+      server.close();
     }
   });
 });
