@@ -14,15 +14,20 @@ export class Answer {
   readonly until: number;
   /** Ended by its listener. */
   isOver = false;
+  /** When the latest token came, by the given clock. */
+  lastAt: number;
   readonly #onToken: (token: number) => boolean;
+  readonly #now: () => number;
   readonly #waiting = new Set<() => void>();
 
   /** `onToken` ends the answer by returning true. */
-  constructor(tokens: number[], until: number, onToken: (token: number) => boolean) {
+  constructor(tokens: number[], until: number, onToken: (token: number) => boolean, now: () => number) {
     this.tokens = tokens;
     this.from = tokens.length;
     this.until = until;
     this.#onToken = onToken;
+    this.#now = now;
+    this.lastAt = now();
   }
 
   speaker(): Speaker {
@@ -43,6 +48,7 @@ export class Answer {
   #take(token: number): boolean {
     if (this.isOver || this.tokens.length >= this.until) return false;
     this.tokens.push(token);
+    this.lastAt = this.#now();
     this.isOver = this.#onToken(token);
     for (const resolve of this.#waiting) resolve();
     this.#waiting.clear();

@@ -79,7 +79,7 @@ export class TextEngine {
     let { route, reason } = this.#first(request, tokens);
     let error: IsthmusError | undefined;
     const until = answerFrom + request.maxTokens;
-    const answer = new Answer(tokens, until, request.onToken);
+    const answer = new Answer(tokens, until, request.onToken, request.now);
     for (let recoveries = 0; ; ) {
       throwIfAborted(request.signal);
       request.onPeriod({
@@ -240,8 +240,12 @@ export class TextEngine {
         if (move === undefined) return move;
         const { prepared } = move;
         // What either fails at is left to the switch.
-        const nextToken = (): Promise<void> => Promise.race([answer.next(), request.pause(STALL_MS)]);
-        const isMet = prepared.isApart && (await prepared.meet(nextToken, over.signal).catch(() => false));
+        const beat = {
+          now: request.now,
+          lastAt: () => answer.lastAt,
+          next: () => Promise.race([answer.next(), request.pause(STALL_MS)]),
+        };
+        const isMet = prepared.isApart && (await prepared.meet(beat, over.signal).catch(() => false));
         if (isMet && !over.signal.aborted && !answer.isOver) handOver(move);
         halt.abort();
         if (!isMet) await prepared.follow(over.signal).catch(() => undefined);

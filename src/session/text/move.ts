@@ -21,7 +21,10 @@ const FRUITLESS_ROUNDS = 3;
  * Rounds in which a place may come level with the text. Every row that it still lacks at the switch is a longer pause
  * there, while before it nobody waits; one that cannot come level takes what it lacks together with its first step.
  */
-const MEETING_ROUNDS = 12;
+const MEETING_ROUNDS = 16;
+
+/** A place slower than the text is level when a token has come so shortly before, as a share of its own step. */
+const JUST_NOW = 1 / 4;
 
 /** Predicted ms. */
 export interface MoveCosts {
@@ -42,6 +45,15 @@ export interface MoveRequest {
   readonly signal: AbortSignal;
 }
 
+/** When the running text's tokens come. */
+export interface Beat {
+  now(): number;
+  /** When the latest came. */
+  lastAt(): number;
+  /** Resolves when the next has come, or should have long ago. */
+  next(): Promise<unknown>;
+}
+
 export interface PreparedMove {
   readonly lanes: LaneSet;
   /** How the state came over, for the record. */
@@ -50,10 +62,10 @@ export interface PreparedMove {
   readonly isApart: boolean;
   /**
    * For a route apart: goes on catching up, and resolves when the new route is to begin, which is when a token
-   * has just come (`nextToken`): the longest time then passes until the next is missed. False when the period
+   * has just come and all before it have been run: the pause is then one step of the new route. False when the period
    * ended first. Throws what lanes throw, and `aborted`.
    */
-  meet(nextToken: () => Promise<void>, until: AbortSignal): Promise<boolean>;
+  meet(beat: Beat, until: AbortSignal): Promise<boolean>;
   /** Goes on catching up while the old route is being halted. Throws what lanes throw, and `aborted`. */
   follow(until: AbortSignal): Promise<void>;
   /** What could not be done while the old route ran. To be called when it has halted. */
@@ -97,7 +109,7 @@ export async function prepareMove(request: MoveRequest): Promise<PreparedMove> {
     lanes,
     how: [...now, ...later].map(({ kind, span }) => `${kind} ${span.from}-${span.to}`),
     isApart: isApart(request) && later.length === 0,
-    meet: (nextToken, until) => meet(now, request.tokens, nextToken, until),
+    meet: (beat, until) => meet(now, request.tokens, beat, until),
     follow: (until) => follow(now, request.tokens, until),
     finish: async () => {
       for (const work of later) await advance(work, request.tokens, request.tokens.length - 1);
@@ -165,14 +177,18 @@ async function catchUp(request: MoveRequest, works: readonly Work[]): Promise<vo
 async function meet(
   works: readonly Work[],
   tokens: readonly number[],
-  nextToken: () => Promise<void>,
+  beat: Beat,
   until: AbortSignal,
 ): Promise<boolean> {
-  let behind = Infinity;
-  for (let round = 0; behind > 0 && round < MEETING_ROUNDS; round += 1) {
-    behind = await advanceAll(works, tokens, until);
+  for (let round = 0; round < MEETING_ROUNDS; round += 1) {
+    const began = beat.now();
+    // The latest token's row too: it is to be the next one's that begins the new route.
+    const behind = await advanceAll(works, tokens, until, 0);
+    if (behind === 0) break;
+    const ended = beat.now();
+    if (behind === 1 && ended - beat.lastAt() <= JUST_NOW * (ended - began)) return !until.aborted;
   }
-  if (!until.aborted) await nextToken();
+  if (!until.aborted) await beat.next();
   return !until.aborted;
 }
 
@@ -181,15 +197,16 @@ async function follow(works: readonly Work[], tokens: readonly number[], until: 
   for (let behind = Infinity; behind > 0 && !until.aborted; ) behind = await advanceAll(works, tokens, until);
 }
 
-/** Brings all up to the text as it is now; how many tokens came meanwhile. */
+/** Brings all up to the text as it is now but for its last rows; how many tokens came meanwhile. */
 async function advanceAll(
   works: readonly Work[],
   tokens: readonly number[],
   signal: AbortSignal,
+  but = 1,
 ): Promise<number> {
-  const upTo = tokens.length - 1;
-  for (const work of works) await advance(work, tokens, upTo, signal);
-  return tokens.length - 1 - upTo;
+  const known = tokens.length;
+  for (const work of works) await advance(work, tokens, known - but, signal);
+  return tokens.length - known;
 }
 
 async function advance(

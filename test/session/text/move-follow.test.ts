@@ -47,7 +47,14 @@ describe('a move that is prepared', () => {
     expect(upTo).toEqual([4, 5, 6]);
   });
 
-  it('meets the old route at a token that has just come, and lags no further than it must', async () => {
+  const beatOf = (tokens: number[], times: { now: () => number; lastAt: () => number }) => ({
+    ...times,
+    next: async () => {
+      tokens.push(5);
+    },
+  });
+
+  it('meets the old route at a token that has just come, with all before it run', async () => {
     const tokens = [1, 2, 3];
     const over = new AbortController();
     let made = 0;
@@ -68,15 +75,38 @@ describe('a move that is prepared', () => {
     });
     expect(move.isApart).toBe(true);
     tokens.push(4);
-    let filledWhenAsked = 0;
-    const met = await move.meet(async () => {
-      filledWhenAsked = held.filled(ALL);
-      tokens.push(5);
-    }, over.signal);
-    expect(met).toBe(true);
-    expect(filledWhenAsked).toBe(4);
+    // It came long ago.
+    const beat = beatOf(tokens, { now: () => 100 * made, lastAt: () => 0 });
+    expect(await move.meet(beat, over.signal)).toBe(true);
+    expect(tokens).toEqual([1, 2, 3, 4, 9, 5]);
+    expect(held.filled(ALL)).toBe(5);
     over.abort();
-    expect(await move.meet(async () => undefined, over.signal).catch(() => false)).toBe(false);
+    expect(await move.meet(beat, over.signal).catch(() => false)).toBe(false);
+  });
+
+  it('meets one that is faster where it is one token behind that came just now', async () => {
+    const tokens = [1, 2, 3];
+    const over = new AbortController();
+    let made = 0;
+    const device = {
+      forward: async () => {
+        made += 1;
+        // One comes during each of its calls.
+        tokens.push(9);
+        return { tokens: [], tensors: {}, ms: 0 };
+      },
+      close: async () => undefined,
+    } as unknown as Lane;
+    const held = new HeldLane(device, BLOCKS);
+    const move = await fromRemote({ tokens, openLane: async () => held, signal: over.signal });
+    const calls = made;
+    // Steps of 100 ms; from the third on a token has come 20 ms before its end.
+    const now = () => 100 * made;
+    const lastAt = () => now() - (made - calls < 3 ? 50 : 20);
+    expect(await move.meet(beatOf(tokens, { now, lastAt }), over.signal)).toBe(true);
+    expect(made - calls).toBe(3);
+    expect(tokens.length - held.filled(ALL)).toBe(1);
+    expect(tokens).not.toContain(5);
   });
 
   it('is not apart where both routes use one place', async () => {
