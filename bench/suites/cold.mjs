@@ -12,6 +12,7 @@ import { bytes, ms, ratio, table } from '../report/table.mjs';
 import { launchProfile } from '../setup/chromium.mjs';
 import { buildColdPage } from '../setup/cold-page.mjs';
 import { startEndpoint } from '../setup/endpoint.mjs';
+import { onCores, twoMachines } from '../setup/on-core.mjs';
 import { FIRST_VISIT_LINK as LINK, portOf, startRelay } from '../setup/relay.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -43,10 +44,12 @@ export async function measureCold({ log }) {
   const manifest = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'));
   log('cold: building the page');
   const page = await buildColdPage(root);
-  let endpoint = await startEndpoint(root, folder, page);
+  const machines = await twoMachines();
+  const serve = () => onCores(machines?.endpoint, () => startEndpoint(root, folder, page));
+  let endpoint = await serve();
   const relay = await startRelay({ ...LINK, target: portOf(endpoint) });
   const profileFolder = await mkdtemp(join(tmpdir(), 'isthmus-cold-'));
-  const profile = await launchProfile(profileFolder);
+  const profile = await onCores(machines?.device, () => launchProfile(profileFolder));
   const loadBefore = loadavg()[0];
   try {
     await profile.exposeFunction('leaveAlone', () => endpoint.kill());
@@ -84,7 +87,7 @@ export async function measureCold({ log }) {
       whole: down,
     };
     await endpoint.kill();
-    endpoint = await startEndpoint(root, folder, page);
+    endpoint = await serve();
     relay.aim(portOf(endpoint));
     await season(endpoint, promptOf(0));
     const warm = [];
@@ -99,6 +102,7 @@ export async function measureCold({ log }) {
       model: MODEL,
       link: LINK,
       load: { before: loadBefore, after: loadavg()[0] },
+      machines,
       ...figures,
     };
     return {
@@ -206,7 +210,17 @@ function judge(first, warmVisits, traffic) {
 const shown = (value, form = ms) => (value === undefined || !Number.isFinite(value) ? '–' : form(value));
 const verdict = (value, most) => (value !== undefined && value <= most ? 'yes' : 'no');
 
-function describe({ ttft, takeover, alone, bytesDown, warmBytesDown, periods, weightsHereMs, load }) {
+function describe({
+  ttft,
+  takeover,
+  alone,
+  bytesDown,
+  warmBytesDown,
+  periods,
+  weightsHereMs,
+  load,
+  machines,
+}) {
   const row = (name, of) => [
     name,
     shown(of.openMs),
@@ -242,6 +256,9 @@ function describe({ ttft, takeover, alone, bytesDown, warmBytesDown, periods, we
     ...periods.map(
       ({ at, plan, fromToken, reason }) => `  ${ms(at)} ms: ${plan} from token ${fromToken}: ${reason}`,
     ),
+    machines === undefined
+      ? 'device and endpoint share all cores'
+      : `device on core ${machines.device.join(', ')}, endpoint on core ${machines.endpoint.join(', ')}`,
     `load: ${load.before.toFixed(2)} before, ${load.after.toFixed(2)} after`,
   ].join('\n');
 }

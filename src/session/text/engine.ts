@@ -231,6 +231,7 @@ export class TextEngine {
         places: this.#places,
         asked: (plan) => this.#asked(plan, request),
         costs: this.#costs(),
+        sampling: request.sampling,
         open: (place) => this.#open(place, over.signal),
         better: () => this.#better(request, route, answer),
         ahead: (stop) => this.#ahead(request, route, answer, stop),

@@ -4,6 +4,7 @@
  * itself then has only the last few rows to catch up with. Correctness does not rest on any of it: what
  * is still missing at the switch, the new route fills itself (`fillRoute`).
  */
+import type { Sampling } from '../../core/sampling.ts';
 import type { Span } from '../../core/span.ts';
 import { throwIfAborted } from '../../errors.ts';
 import { CATCH_UP_ROWS, climb, nextClimb } from './climb.ts';
@@ -21,10 +22,15 @@ const FRUITLESS_ROUNDS = 3;
  * Rounds in which a place may come level with the text. Every row that it still lacks at the switch is a longer pause
  * there, while before it nobody waits; one that cannot come level takes what it lacks together with its first step.
  */
-const MEETING_ROUNDS = 16;
+const MEETING_ROUNDS = 24;
 
-/** A place slower than the text is level when a token has come so shortly before, as a share of its own step. */
-const JUST_NOW = 1 / 4;
+/**
+ * A place slower than the text is level when a token has come so shortly before, as a share of its own step. How far
+ * its steps end behind tokens drifts from one to the next; one that did not meet a token soon takes what comes.
+ */
+const JUST_NOW = 1 / 8;
+const PATIENT_ROUNDS = 16;
+const NOT_LONG_AGO = 1 / 2;
 
 /** Predicted ms. */
 export interface MoveCosts {
@@ -41,6 +47,7 @@ export interface MoveRequest {
   /** The text; it grows meanwhile. */
   readonly tokens: readonly number[];
   readonly costs: MoveCosts;
+  readonly sampling: Sampling;
   readonly openLane: (place: PlaceName) => Promise<HeldLane>;
   readonly signal: AbortSignal;
 }
@@ -101,6 +108,7 @@ export async function prepareMove(request: MoveRequest): Promise<PreparedMove> {
       }
     }
     await catchUp(request, now);
+    await rehearse(request, now);
   } catch (error) {
     await abandon();
     throw error;
@@ -174,6 +182,30 @@ async function catchUp(request: MoveRequest, works: readonly Work[]): Promise<vo
   }
 }
 
+/**
+ * The last row again, to a token that nobody takes: what ends the model has not run in a browser that is about to take
+ * over, and a first time is slower by the half of a step.
+ */
+async function rehearse(
+  { sampling, target, tokens, signal }: MoveRequest,
+  works: readonly Work[],
+): Promise<void> {
+  const [leg, ...others] = target.legs;
+  if (others.length > 0 || leg?.place !== 'device') return;
+  for (const { lane, span } of works) {
+    const position = lane.filled(span) - 1;
+    if (position < 0 || span.from !== leg.span.from || span.to !== leg.span.to) continue;
+    throwIfAborted(signal);
+    const input = { kind: 'tokens', tokens: tokens.slice(position, position + 1) } as const;
+    await lane.forward({
+      span,
+      position,
+      input,
+      want: { kind: 'pick', pick: { sampling, answer: [], drafts: [] } },
+    });
+  }
+}
+
 async function meet(
   works: readonly Work[],
   tokens: readonly number[],
@@ -186,7 +218,8 @@ async function meet(
     const behind = await advanceAll(works, tokens, until, 0);
     if (behind === 0) break;
     const ended = beat.now();
-    if (behind === 1 && ended - beat.lastAt() <= JUST_NOW * (ended - began)) return !until.aborted;
+    const near = (round < PATIENT_ROUNDS ? JUST_NOW : NOT_LONG_AGO) * (ended - began);
+    if (behind === 1 && ended - beat.lastAt() <= near) return !until.aborted;
   }
   if (!until.aborted) await beat.next();
   return !until.aborted;

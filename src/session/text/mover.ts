@@ -1,4 +1,5 @@
 /** Watches, beside a running text, for a better plan or one that was asked for, and prepares the move. */
+import type { Sampling } from '../../core/sampling.ts';
 import { IsthmusError, isIsthmusError } from '../../errors.ts';
 import type { HeldLane } from './held-lane.ts';
 import type { LaneSet } from './lane-set.ts';
@@ -27,6 +28,7 @@ export interface Watch {
     changed(signal: AbortSignal): Promise<void>;
   };
   readonly costs: MoveCosts;
+  readonly sampling: Sampling;
   readonly open: (place: PlaceName) => Promise<HeldLane>;
   readonly better: () => Target | undefined;
   /** What can be done now for moves to come, until it is told to stop. Never rejects. */
@@ -119,6 +121,7 @@ export class Mover {
       lanes: watch.lanes,
       tokens: watch.tokens,
       costs: watch.costs,
+      sampling: watch.sampling,
       openLane: watch.open,
       signal: watch.over,
     });

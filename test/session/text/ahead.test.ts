@@ -85,10 +85,10 @@ describe('a device whose weights still come', () => {
     expect(behind).toBeLessThan(3 * CATCH_UP_ROWS);
     const lanes = deviceLanes(places);
     expect(lanes).toHaveLength(1);
-    // All rows but the last, each once through each block.
-    expect(lanes[0]?.rows).toBe((PROMPT.length + 400 - 1) * BLOCKS);
+    // All rows but the last, each once through each block, and one that is rehearsed.
+    expect(lanes[0]?.rows).toBe((PROMPT.length + 400 - 1 + 1) * BLOCKS);
     // From tokens each once too: what waits for later blocks is kept, not made again.
-    expect(lanes[0]?.sawTokens).toHaveLength(PROMPT.length + 400 - 1);
+    expect(lanes[0]?.sawTokens).toHaveLength(PROMPT.length + 400 - 1 + 1);
     expect(rowsAt.get(140)).toBeGreaterThan(0);
   });
 

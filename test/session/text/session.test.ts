@@ -163,7 +163,7 @@ describe('text in a session', () => {
     const { tokens, usage } = await session.runText(
       ask({
         mode: 'prefer-device',
-        maxTokens: 180,
+        maxTokens: 230,
         onMove: ({ plan }) => plans.push(plan),
         onToken: () => {
           made += 1;
@@ -177,7 +177,7 @@ describe('text in a session', () => {
     expect(plans.at(-1)).toBe('local');
     expect(files.fetched.length).toBeGreaterThan(0);
     const { session: fresh } = await open(pkg, { plan: 'local' });
-    expect(tokens).toEqual((await fresh.runText(ask({ maxTokens: 180 }))).tokens);
+    expect(tokens).toEqual((await fresh.runText(ask({ maxTokens: 230 }))).tokens);
     await fresh.close();
     expect(usage.plans.map(({ plan }) => plan)).toEqual(plans);
     await session.close();
