@@ -5,7 +5,7 @@ import type { Turns } from './turns.ts';
 import { eachOf, inBackground } from './waiting.ts';
 
 /** The next file is on its way while one is written to the store, which takes some turns of a worker that computes. */
-const FETCHES_AT_ONCE = 2;
+const FETCHES_AT_ONCE = 1;
 
 export class Weights {
   readonly #shared: Shared;
