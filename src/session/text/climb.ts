@@ -15,17 +15,22 @@ export interface ClimbGoal {
   readonly end: number;
   readonly upTo: number;
   readonly tokens: readonly number[];
+  /** Of a call at most; default `CATCH_UP_ROWS`. */
+  readonly rows?: number;
 }
 
 /** The next call, or `undefined` when the goal is reached. Pure. */
-export function nextClimb(lane: HeldLane, { end, upTo, tokens }: ClimbGoal): ForwardRequest | undefined {
+export function nextClimb(
+  lane: HeldLane,
+  { end, upTo, tokens, rows = CATCH_UP_ROWS }: ClimbGoal,
+): ForwardRequest | undefined {
   const held = lane.filled({ from: 0, to: end });
   if (held >= upTo) return undefined;
   let from = end;
   while (from > 0 && lane.filled({ from: from - 1, to: from }) <= held) from -= 1;
   const chunk = from > 0 && from < end ? lane.kept.find(from, held) : undefined;
   const position = chunk?.from ?? held;
-  const to = Math.min(upTo, held + CATCH_UP_ROWS);
+  const to = Math.min(upTo, held + rows);
   const input: LaneInput =
     chunk === undefined
       ? { kind: 'tokens', tokens: tokens.slice(held, to) }

@@ -1,6 +1,5 @@
 import { IsthmusError, isIsthmusError, throwIfAborted } from '../../errors.ts';
 import { InTurn } from '../../runtime/in-turn.ts';
-import { fired } from '../waiting.ts';
 import { catchUpAhead } from './ahead.ts';
 import { Answer } from './answer.ts';
 import { betterRoute, chooseRoute, firstRoute, forbids, rankRoutes, type Situation } from './choose-route.ts';
@@ -358,21 +357,12 @@ export class TextEngine {
     if (blocks === 0) return;
     // The lanes of this period: a later one may have others.
     const lanes = this.#lanes;
-    const stopped = fired(stop);
     try {
       await this.#places.ready({ place: 'device', span: { from: 0, to: blocks } });
       if (stop.aborted) return;
       const lane = lanes.device ?? (await this.#open('device', stop));
       lanes.device ??= lane;
-      const { now, pause } = request;
-      const work = {
-        blocks,
-        lane: lanes.device,
-        tokens: answer.tokens,
-        now,
-        pause: (ms: number) => Promise.race([pause(ms), stopped]),
-      };
-      await catchUpAhead(work, stop);
+      await catchUpAhead({ blocks, lane: lanes.device, tokens: answer.tokens }, stop);
     } catch {
       // Told by the move that needs the device, if one does; that begins anew.
       const lane = lanes.device;
