@@ -1,18 +1,15 @@
-import { IsthmusError, isIsthmusError, throwIfAborted } from '../../errors.ts';
+import { type IsthmusError, isIsthmusError, throwIfAborted } from '../../errors.ts';
 import { InTurn } from '../../runtime/in-turn.ts';
 import { catchUpAhead } from './ahead.ts';
 import { Answer } from './answer.ts';
-import { betterRoute, chooseRoute, firstRoute, forbids, rankRoutes, type Situation } from './choose-route.ts';
 import { climb, nextClimb } from './climb.ts';
-import { stateRowBytes } from './crossing-bytes.ts';
 import { type DecodeEnd, decodeRoute } from './decode-route.ts';
 import type { TextOutcome, TextPlaces, TextRequest } from './engine-types.ts';
 import { HeldLane } from './held-lane.ts';
-import type { MoveCosts } from './move.ts';
 import { type Move, Mover, type Target } from './mover.ts';
-import { Pace } from './pace.ts';
-import { type Leg, leavesOf, type PlaceName, type Route, routeOf, usesPlace } from './route.ts';
-import { piecesOf, stagesOf } from './route-stages.ts';
+import { Outlook } from './outlook.ts';
+import type { Pace } from './pace.ts';
+import { leavesOf, type PlaceName, type Route, routeOf, usesPlace } from './route.ts';
 import type { TextPlan } from './types.ts';
 
 /** Failures that another lane, or another place, may not have. */
@@ -27,13 +24,6 @@ const RECOVERABLE: readonly string[] = [
   'limit-exceeded',
 ];
 
-/** Tokens of an answer before there was one, and the weight of the newest. */
-const USUAL_TOKENS = 128;
-const USUAL_RATE = 0.3;
-
-/** Rows that a text lacks where it begins, before one has come: a sentence or two in a template. */
-const FIRST_ROWS = 48;
-
 /** Tokens after which a running answer is looked at anew: paces and links change without an event. */
 const LOOK_EVERY = 32;
 
@@ -44,7 +34,6 @@ const STALL_MS = 250;
 const MAX_RECOVERIES = 8;
 
 export class TextEngine {
-  readonly paces: { readonly [place in PlaceName]: Pace };
   /** For what runs on the device beside texts. */
   readonly beside = new InTurn();
   readonly #places: TextPlaces;
@@ -52,15 +41,20 @@ export class TextEngine {
   /** The text that the lanes hold a beginning of. */
   #held: readonly number[] = [];
   readonly #mover = new Mover();
-  /** Tokens of an answer, as they have been. */
-  #usual = USUAL_TOKENS;
-  /** Rows that the latest text lacked where it began. */
-  #rows = FIRST_ROWS;
+  readonly #outlook: Outlook;
 
   constructor(places: TextPlaces) {
     this.#places = places;
-    this.paces = { device: new Pace(places.manifest), endpoint: new Pace(places.manifest, 1 / 2) };
-    places.onEndpointTimes?.((span, rows, ms) => this.paces.endpoint.learn(span, rows, ms));
+    this.#outlook = new Outlook(places, () => this.#lanes);
+  }
+
+  get paces(): { readonly [place in PlaceName]: Pace } {
+    return this.#outlook.paces;
+  }
+
+  /** What a text like the latest would run on if everything that is here were built; nothing where nothing can run. */
+  likely(wishes: Pick<TextRequest, 'goal' | 'tokensPerTrip'>): Route | undefined {
+    return this.#outlook.likely(wishes);
   }
 
   /** Moves the answer under way, or the next one's start; resolves when the new plan runs. */
@@ -74,7 +68,7 @@ export class TextEngine {
     const answerFrom = tokens.length;
     const reused = this.#keepCommon(tokens);
     this.#held = tokens;
-    this.#rows = tokens.length - reused;
+    this.#outlook.noteBegin(tokens.length - reused);
     await this.#places.refresh();
     let { route, reason } = this.#first(request, tokens);
     let error: IsthmusError | undefined;
@@ -94,7 +88,7 @@ export class TextEngine {
         const end = await this.#period(request, route, answer);
         throwIfAborted(request.signal);
         if (!('next' in end) && end.reason !== 'halted') {
-          this.#usual += USUAL_RATE * (tokens.length - answerFrom - this.#usual);
+          this.#outlook.noteEnd(tokens.length - answerFrom);
         }
         if (answer.isOver) return { tokens: tokens.slice(answerFrom), reason: 'stopped', reused };
         if ('next' in end) {
@@ -111,18 +105,6 @@ export class TextEngine {
         error = thrown;
         ({ route, reason } = await this.#recover(request, route, tokens, error));
       }
-    }
-  }
-
-  /** What a text like the latest would run on if everything that is here were built; nothing where nothing can run. */
-  likely(wishes: Pick<TextRequest, 'goal' | 'tokensPerTrip'>): Route | undefined {
-    const situation = this.#situation(wishes, [], this.#expected(Infinity));
-    const lacking = (): number => this.#rows;
-    try {
-      return chooseRoute({ ...situation, lacking, canFetch: false, buildMs: () => 0 }).best.route;
-    } catch (error) {
-      if (!isIsthmusError(error)) throw error;
-      return undefined;
     }
   }
 
@@ -145,51 +127,9 @@ export class TextEngine {
     return Math.min(tokens.length - 1, Math.max(0, ...held));
   }
 
-  #first(request: TextRequest, tokens: readonly number[]): { route: Route; reason: string } {
-    const { plan } = request;
-    const wish = this.#mover.takeAsked((asked) => this.#asked(asked, request));
-    if (wish !== undefined) return { route: wish, reason: 'asked for' };
-    if (plan !== 'auto') return { route: this.#asked(plan, request), reason: 'asked for' };
-    const situation = this.#situation(request, tokens, this.#expected(request.maxTokens));
-    const { best, reason } = request.move ? firstRoute(situation) : chooseRoute(situation);
-    return { route: best.route, reason };
-  }
-
-  /** Throws `no-plan` for what the goal rules out, and `bad-option` for cuts that the model does not have. */
-  #asked(plan: Exclude<TextPlan, 'auto'>, { goal }: TextRequest): Route {
-    const { manifest } = this.#places;
-    const route = routeOf(plan, manifest.blocks.length);
-    const rejected = forbids(goal, route, manifest);
-    if (rejected === undefined) return route;
-    throw new IsthmusError('no-plan', `plan '${route.id}' was asked for, and ${rejected}`, {
-      details: { rejected: { [route.id]: rejected } },
-    });
-  }
-
-  /** How long the answer will be is not known; answers of one conversation are alike. */
-  #expected(most: number): number {
-    return Math.max(1, Math.min(most, Math.round(this.#usual)));
-  }
-
-  #situation(
-    request: Pick<TextRequest, 'goal' | 'tokensPerTrip'>,
-    tokens: readonly number[],
-    newTokens: number,
-  ): Situation {
-    const places = this.#places;
-    return {
-      manifest: places.manifest,
-      paces: this.paces,
-      link: places.link(),
-      hasEndpoint: places.hasEndpoint(),
-      canFetch: places.canFetch(),
-      missingBytes: (leg) => places.missingBytes(leg),
-      buildMs: (leg) => places.buildMs(leg),
-      lacking: ({ place, span }) => tokens.length - Math.floor(this.#lanes[place]?.filledOnMean(span) ?? 0),
-      newTokens,
-      tokensPerTrip: request.tokensPerTrip(),
-      goal: request.goal,
-    };
+  #first(request: TextRequest, tokens: readonly number[]): Target {
+    const wish = this.#mover.takeAsked((asked) => this.#outlook.asked(asked, request));
+    return wish === undefined ? this.#outlook.first(request, tokens) : { route: wish, reason: 'asked for' };
   }
 
   /** One route until the answer ends, another route takes over, or something fails. */
@@ -229,11 +169,11 @@ export class TextEngine {
         lanes: this.#lanes,
         tokens,
         places: this.#places,
-        asked: (plan) => this.#asked(plan, request),
-        costs: this.#costs(),
+        asked: (plan) => this.#outlook.asked(plan, request),
+        costs: this.#outlook.costs(),
         sampling: request.sampling,
         open: (place) => this.#open(place, over.signal),
-        better: () => this.#better(request, route, answer),
+        better: () => this.#outlook.better(request, route, answer),
         ahead: (stop) => this.#ahead(request, route, answer, stop),
         over: over.signal,
       })
@@ -270,7 +210,7 @@ export class TextEngine {
         {
           lanes: this.#lanes,
           now: request.now,
-          pieces: (legs, rows) => this.#pieces(legs, rows),
+          pieces: (legs, rows) => this.#outlook.pieces(legs, rows),
           ...(request.signal === undefined ? {} : { signal: request.signal }),
           onLeg: ({ place, span }, rows, ms) => {
             const isTold = place === 'endpoint' && this.#places.onEndpointTimes !== undefined;
@@ -319,23 +259,6 @@ export class TextEngine {
     if (move !== undefined && !move.taken) await move.prepared.abandon();
   }
 
-  #better(
-    request: TextRequest,
-    current: Route,
-    { tokens, until }: Answer,
-    supposed: Partial<Situation> = {},
-  ): Target | undefined {
-    if (!request.move || request.plan !== 'auto') return undefined;
-    try {
-      const left = this.#expected(until - tokens.length);
-      const found = betterRoute(current, { ...this.#situation(request, tokens, left), ...supposed });
-      return found && { route: found.best.route, reason: found.reason };
-    } catch (error) {
-      if (!isIsthmusError(error)) throw error;
-      return undefined;
-    }
-  }
-
   /** Brings up blocks that an earlier answer has left behind others, where that takes less than its tokens would. */
   async #climb(
     { legs: [first] }: Route,
@@ -353,7 +276,7 @@ export class TextEngine {
   /** Beside a text that would be better off here if more of the weights were, and runs elsewhere till then. */
   async #ahead(request: TextRequest, current: Route, answer: Answer, stop: AbortSignal): Promise<void> {
     if (usesPlace(current, 'device')) return;
-    const blocks = Math.min(this.#places.blocksHere(), this.#wanted(request, current, answer));
+    const blocks = Math.min(this.#places.blocksHere(), this.#outlook.wantedHere(request, current, answer));
     if (blocks === 0) return;
     // The lanes of this period: a later one may have others.
     const lanes = this.#lanes;
@@ -369,31 +292,6 @@ export class TextEngine {
       delete lanes.device;
       await lane?.close().catch(() => undefined);
     }
-  }
-
-  /** So many of the first blocks would run here if all weights were here. */
-  #wanted(request: TextRequest, current: Route, answer: Answer): number {
-    const first = this.#better(request, current, answer, { missingBytes: () => 0, lacking: () => 1 })?.route
-      .legs[0];
-    return first?.place === 'device' ? first.span.to : 0;
-  }
-
-  #pieces(legs: readonly Leg[], rows: number): number {
-    const measured = { manifest: this.#places.manifest, paces: this.paces, link: this.#places.link() };
-    const stages = legs.flatMap((leg) => stagesOf(measured, leg, rows));
-    return piecesOf(this.paces, legs, stages, rows);
-  }
-
-  #costs(): MoveCosts {
-    const { manifest } = this.#places;
-    return {
-      recompute: (place, span, rows) => this.paces[place].ms(span, Math.max(1, rows)),
-      transfer: (to, { from, to: end }, rows) => {
-        const link = this.#places.link();
-        const rate = to === 'device' ? link.downBytesPerSecond : link.upBytesPerSecond;
-        return link.rttMs + ((stateRowBytes(manifest, from, end) * rows) / rate) * 1000;
-      },
-    };
   }
 
   async #recover(
@@ -415,16 +313,11 @@ export class TextEngine {
     // What was not allowed to leave the device does not leave it now: a forced plan falls back here.
     if (request.plan !== 'auto') {
       if (failed.id === 'local') throw error;
-      return { route: this.#asked('local', request), reason };
+      return { route: this.#outlook.asked('local', request), reason };
     }
-    const situation = this.#situation(request, tokens, this.#expected(request.maxTokens));
-    const { best } = chooseRoute(situation);
-    if (best.route.id !== failed.id) return { route: best.route, reason };
-    const other = rankRoutes(situation).find(
-      ({ route, rejected }) => rejected === undefined && !usesPlace(route, place),
-    );
-    if (other === undefined) throw error;
-    return { route: other.route, reason };
+    const route = this.#outlook.elsewhere(request, failed, place, tokens);
+    if (route === undefined) throw error;
+    return { route, reason };
   }
 
   /** Whose lane threw it; what no lane threw came of getting a place ready. */
