@@ -75,7 +75,7 @@ export const SUITES = {
     runsMs: 500,
     hasAllCuts: false,
     visitMs: 10_000,
-    limitMs: 240_000,
+    limitMs: 260_000,
     hasRivals: false,
   },
   full: {
