@@ -19,17 +19,11 @@ import { openLaneOn } from './lane-runner.ts';
 import { LoadBook } from './load-book.ts';
 import { SegmentPool } from './segment-pool.ts';
 import { TurnQueue } from './turn-queue.ts';
+import { untilSettled } from './until-settled.ts';
 
 /** As a client rehearses on its device: what shows the pace of each phase. */
 const REHEARSAL_ROWS = 48;
 const REHEARSAL_STEPS = 4;
-
-/**
- * A median of three is not moved by the first; but a machine that has just started a server may be slow for longer:
- * clients were told times three too long. So it goes on while that still brings something, and not for ever.
- */
-const REHEARSALS = { least: 3, most: 10 };
-const REHEARSAL_GAIN = 0.9;
 
 export type CreateRunner = (manifest: Manifest, source: PackageSource) => SpanRunner;
 
@@ -131,7 +125,8 @@ export class ModelHost {
     const never = new AbortController().signal;
     if (first?.kind === 'loop') return this.#rehearseText(never);
     if (first?.kind !== 'once') return;
-    await this.#untilSettled(async () => {
+    const { clock } = this.#options;
+    await untilSettled(async () => {
       const execution = await this.open(span, never);
       try {
         const units = unitsFor(first, REHEARSAL_ROWS);
@@ -142,19 +137,7 @@ export class ModelHost {
       } finally {
         await execution.close();
       }
-    });
-  }
-
-  async #untilSettled(run: () => Promise<void>): Promise<void> {
-    const { clock } = this.#options;
-    let least = Infinity;
-    for (let runs = 1; runs <= REHEARSALS.most; runs += 1) {
-      const began = clock.now();
-      await run();
-      const ms = clock.now() - began;
-      if (runs >= REHEARSALS.least && ms >= REHEARSAL_GAIN * least) return;
-      least = Math.min(least, ms);
-    }
+    }, clock);
   }
 
   /** A prompt and a few steps behind it, in a lane like any client's. */
@@ -165,14 +148,14 @@ export class ModelHost {
     const want = { kind: 'pick', pick: { sampling: GREEDY, answer: [], drafts: [] } } as const;
     const lane = this.openLane();
     try {
-      await this.#untilSettled(async () => {
+      await untilSettled(async () => {
         const call = (position: number, count: number) => {
           const input = { kind: 'tokens', tokens: Array.from({ length: count }, () => 0) } as const;
           return lane.forward({ span: { from: stage.from, to: stage.to }, position, input, want }, never);
         };
         await call(0, rows);
         for (let step = 0; step < REHEARSAL_STEPS; step += 1) await call(rows + step, 1);
-      });
+      }, this.#options.clock);
     } finally {
       await lane.close();
     }
