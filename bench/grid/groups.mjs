@@ -22,7 +22,9 @@ const REST_MS = 1500;
 export async function openPair(world, device, kind) {
   world.sever(false);
   world.shape(bitsOf(HOME));
-  const openOn = async (page, fallback) => {
+  const pages = [];
+  for (const fallback of [true, false]) {
+    const page = await device.openPage(world.pageUrl, kind === 'speech' ? world.recordings : []);
     await page.evaluate(
       async ([url, options]) => {
         await bench.open(url, options);
@@ -30,20 +32,13 @@ export async function openPair(world, device, kind) {
       },
       [world.packages[kind], { provider: 'wasm', threads: device.threads, fallback }],
     );
-    await new Promise((resolve) => setTimeout(resolve, REST_MS));
-  };
-  const pages = [];
-  for (const fallback of [true, false]) {
-    const page = await device.openPage(world.pageUrl, kind === 'speech' ? world.recordings : []);
-    await openOn(page, fallback);
     pages.push(page);
+    await new Promise((resolve) => setTimeout(resolve, REST_MS));
   }
   const [free, forced] = pages;
   return {
     free,
     forced,
-    /** The one that chooses begins anew, as who comes over this line: what a line was before is another suite's. */
-    renew: () => openOn(free, true),
     close: () => Promise.all(pages.map((page) => page.context().close())),
   };
 }
@@ -61,10 +56,13 @@ export async function openWarmGroup(scenarios, { world, device, runs, runsMs, ha
   const measure = async (scenario) => {
     const task = taskOf(scenario, world);
     const link = LINKS[scenario.link];
-    world.sever(link === undefined);
-    if (link !== undefined) world.shape(bitsOf(scenario.link));
+    // Who goes from one network to another has their connections cut. What a line does while it stands is another suite's.
+    world.sever(true);
+    if (link !== undefined) {
+      world.shape(bitsOf(scenario.link));
+      world.sever(false);
+    }
     const offline = link === undefined ? undefined : task.offlinePlan?.(profiled.get(scenario.work), link);
-    if (link !== undefined) await pair.renew();
     const plans = link === undefined ? [LOCAL] : withPlan(await task.plans(pair.forced, hasAllCuts), offline);
     const timed = timedBy(device, world.endpoint.pid, scenario.load === 'loaded');
     const measured = await underLoad(world, scenario, async () =>

@@ -142,6 +142,14 @@ export class Knowledge {
     return estimateLink(this.link, this.#clock.now());
   }
 
+  /**
+   * A connection broke: the next one may go another way (from a phone's network to a wire), so that it is looked at
+   * as a new one is (`meet-endpoint`).
+   */
+  forgetLink(): void {
+    this.link = NEW_LINK;
+  }
+
   observeLink(observation: LinkObservation): void {
     this.link = observeLink(this.link, observation, this.#clock.now());
   }

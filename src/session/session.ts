@@ -225,6 +225,7 @@ class LiveSession implements Session {
   }
 
   #endpointIs(state: EndpointState): void {
+    if (state === 'down') this.#shared.knowledge.forgetLink();
     inBackground(this.#text?.noteChange() ?? Promise.resolve());
     this.#shared.emit({ type: 'endpoint', state });
     // Weights that could not be fetched without it may come now.
