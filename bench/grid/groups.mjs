@@ -61,6 +61,8 @@ export async function openWarmGroup(scenarios, { world, device, runs, runsMs, ha
     if (link !== undefined) {
       world.shape(bitsOf(scenario.link));
       world.sever(false);
+      // Whose first run would have the new connection in it; the chooser's settling has.
+      await task.connect(pair.forced);
     }
     const offline = link === undefined ? undefined : task.offlinePlan?.(profiled.get(scenario.work), link);
     const plans = link === undefined ? [LOCAL] : withPlan(await task.plans(pair.forced, hasAllCuts), offline);

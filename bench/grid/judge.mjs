@@ -28,9 +28,11 @@ function summaryOf({ id, runs, atLeastMs }) {
   };
 }
 
-/** A forced cut leaves the codec open; the planner's own name has it. */
+/** Whether the planner's name for a plan is that of a forced one, which leaves the codec open. */
+export const isPlan = (name, id) => name === id || name.startsWith(`${id}/`);
+
 function believedOf({ id }, beliefs) {
-  const plan = beliefs.find((one) => one.id === id || one.id.startsWith(`${id}/`));
+  const plan = beliefs.find((one) => isPlan(one.id, id));
   return plan === undefined ? {} : { believedMs: plan.prediction.totalMs };
 }
 
@@ -45,19 +47,33 @@ function believedOf({ id }, beliefs) {
 
 /**
  * @param {{ scenario: object, about: object, offers: readonly Offer[], settling?: readonly object[],
+ *   own?: { id: string, autos: readonly object[], tolds: readonly object[] },
  *   peers?: Readonly<Record<string, readonly object[]>>, offlinePlanId?: string, beliefs?: readonly object[] }} measured
- *   `beliefs`: what the planner's session predicts of each plan in the end
+ *   `beliefs`: what the planner's session predicts of each plan in the end; `own`: its runs, and those of the one plan
+ *   that it took when it was told to: what they differ by is what choosing costs, and the rest is the forced session's
  */
-export function judge({ scenario, about, offers, settling = [], peers = {}, offlinePlanId, beliefs = [] }) {
+export function judge({
+  scenario,
+  about,
+  offers,
+  settling = [],
+  own,
+  peers = {},
+  offlinePlanId,
+  beliefs = [],
+}) {
   const forced = offers.map((offer) => ({ ...summaryOf(offer), ...believedOf(offer, beliefs) }));
   const msOf = (id) => forced.find(({ plan }) => plan === id)?.ms ?? null;
   const best = forced.filter(({ ms }) => ms !== null).reduce((a, b) => (b.ms < a.ms ? b : a));
   // Those that alternated with the best plan's own: a run behind one that waited for the link finds cold cores.
   const autos = offers[forced.indexOf(best)].autos;
   const last = autos.at(-1);
-  const totalMs = median(autos.map(total));
+  const toldMs = own === undefined ? null : msOf(own.id);
+  const choosing = toldMs === null ? undefined : median(own.autos.map(total)) / median(own.tolds.map(total));
+  const totalMs = choosing === undefined ? median(autos.map(total)) : choosing * toldMs;
   // The planner may take a plan that was not forced; the oracle is the best of all that was measured.
-  const oracle = totalMs < best.ms ? { plan: last.plan, ms: totalMs } : { plan: best.plan, ms: best.ms };
+  const isOwn = choosing === undefined && totalMs < best.ms;
+  const oracle = isOwn ? { plan: last.plan, ms: totalMs } : { plan: best.plan, ms: best.ms };
   const ofPlan = (id) => forced.find(({ plan }) => plan === id);
   return {
     scenario,
@@ -82,7 +98,8 @@ export function judge({ scenario, about, offers, settling = [], peers = {}, offl
     allLocalClientCpuMs: ofPlan('local')?.clientCpuMs ?? null,
     allRemoteEndpointCpuMs: ofPlan('remote')?.endpointCpuMs ?? null,
     fixedMiddleMs: msOf(offers.find(({ isMiddle }) => isMiddle)?.id),
-    regret: totalMs / oracle.ms - 1,
+    ...(choosing === undefined ? {} : { choosing, toldMs: own.tolds.map(total) }),
+    regret: Math.max(0, totalMs / oracle.ms - 1),
     peers: {
       ...(offlinePlanId === undefined
         ? {}

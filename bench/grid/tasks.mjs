@@ -13,6 +13,7 @@ const closest = (values, wanted) =>
  * @typedef {object} Task
  * @property {object} about what the result says of it
  * @property {(page: import('playwright-core').Page, choice: unknown) => Promise<object>} run
+ * @property {(page: import('playwright-core').Page) => Promise<unknown>} connect something short at the endpoint
  * @property {(plan: unknown) => object} errand of a first visit
  * @property {(result: object) => object} toRun
  * @property {(page: import('playwright-core').Page, hasAllCuts: boolean) => Promise<{ id: string, choice: unknown,
@@ -31,12 +32,14 @@ function speechTask({ seconds }, { recordings }) {
   const recording = recordings.reduce((a, b) =>
     Math.abs(b.seconds - seconds) < Math.abs(a.seconds - seconds) ? b : a,
   );
+  const shortest = recordings.reduce((a, b) => (b.seconds < a.seconds ? b : a));
   const explain = async (page) =>
     (await page.evaluate(([name, tokens]) => bench.explain(name, tokens), [recording.name, TYPICAL_TOKENS]))
       .plans;
   return {
     about: { recording: { name: recording.name, seconds: recording.seconds } },
     recording,
+    connect: (page) => page.evaluate((name) => bench.transcribe(name, 'remote'), shortest.name),
     errand: (plan) => ({ name: recording.name, plan }),
     toRun: speechRun,
     run: async (page, choice) =>
@@ -68,6 +71,7 @@ function textTask({ prompt, tokens: maxTokens }, { nextPrompt, middles }) {
   const ask = () => ({ tokens: nextPrompt(prompt).tokens, maxTokens });
   return {
     about: { prompt: { tokens: prompt, newTokens: maxTokens } },
+    connect: (page) => page.evaluate((ids) => bench.generate(ids, 1, 'remote'), ask().tokens),
     errand: (plan) => ({ ...ask(), plan }),
     toRun: textRun,
     run: async (page, choice) => {

@@ -46,7 +46,7 @@ export function sentencesOf(results) {
   const met = (is) => (is ? 'MET' : 'NOT MET');
   return [
     `regret: mean ${percent(mean)} (at most ${percent(TARGETS.mean)}: ${met(isMet.mean)}), 95th percentile ${percent(p95)} (at most ${percent(TARGETS.p95)}: ${met(isMet.p95)})`,
-    `the best measured plan was the one chosen: ${bestChosen} of ${count}; there regret is what the same plan took in two sessions`,
+    `the best measured plan was the one chosen: ${bestChosen} of ${count}; there regret is what choosing costs`,
     `within ${TARGETS.nearRatio}x of the better pure plan: ${near} of ${count} (${met(isMet.near)})`,
     `the best plan's gain over the better pure plan: at most ${percent(bestGain)}${calibration === undefined ? '' : `; predicted/measured: median ${ratio(calibration)}`}`,
     ...(cloud === undefined

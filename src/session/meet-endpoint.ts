@@ -5,6 +5,15 @@ import { type Idleness, planProbe, sendProbe } from '../link/probe.ts';
 import type { EndpointLink } from './endpoint-link.ts';
 import type { Shared } from './parts.ts';
 
+/** Connects. Failure is a state, not an error. */
+export async function reachEndpoint(link: EndpointLink): Promise<void> {
+  try {
+    await link.ready();
+  } catch (error) {
+    if (!isIsthmusError(error)) throw error;
+  }
+}
+
 /** Connects, and measures the link when it is new. Failure is a state, not an error. */
 export async function meetEndpoint(shared: Shared): Promise<void> {
   const { link } = shared;

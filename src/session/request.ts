@@ -7,7 +7,7 @@ import type { DeviceRunner } from '../runtime/runner.ts';
 import { type Executed, executePlan } from './execute.ts';
 import { type Abandoned, choiceName, failure, nextChoice, notAgain } from './fallback.ts';
 import { candidateFor, hedgeReport, learnFromRace, mayHedge } from './hedging.ts';
-import { meetEndpoint } from './meet-endpoint.ts';
+import { meetEndpoint, reachEndpoint } from './meet-endpoint.ts';
 import type { Shared } from './parts.ts';
 import { goalFor, hasLoop, planningInput, workloadOf } from './planning.ts';
 import { race } from './race.ts';
@@ -214,11 +214,15 @@ class Request {
     const isRetry = this.#abandoned.length > 0;
     if (link === undefined || link.state === 'up' || choice === 'local' || isRetry) return;
     const canRunHere = device.missingBytes(whole) === 0 && (choice === 'auto' || options.fallback !== false);
-    const attempt = meetEndpoint(this.#shared);
     const { signal } = this.#options;
-    if (!canRunHere) await orAborted(attempt, signal);
+    // What can only run there waits for a connection, and not for a look at the line.
+    if (!canRunHere) {
+      await orAborted(reachEndpoint(link), signal);
+      return;
+    }
+    const attempt = meetEndpoint(this.#shared);
     // A first connection is worth a moment; an endpoint that is known to be down is looked for meanwhile.
-    else if (link.state === 'unknown') {
+    if (link.state === 'unknown') {
       await orAborted(Promise.race([attempt, delay(FIRST_CONNECT_WAIT_MS)]), signal);
     } else inBackground(attempt);
   }

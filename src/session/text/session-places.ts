@@ -6,9 +6,9 @@ import type { Manifest } from '../../package/manifest.ts';
 import type { LinkEstimate } from '../../planner/types.ts';
 import type { Lane } from '../../runtime/lane.ts';
 import type { DeviceRunner } from '../../runtime/runner.ts';
-import { meetEndpoint } from '../meet-endpoint.ts';
+import { meetEndpoint, reachEndpoint } from '../meet-endpoint.ts';
 import type { Shared } from '../parts.ts';
-import { orAborted } from '../waiting.ts';
+import { inBackground, orAborted } from '../waiting.ts';
 import { DeviceBlocks } from './device-blocks.ts';
 import type { TextPlaces } from './engine-types.ts';
 import { type CallTiming, openRemoteLane, type RemoteLane } from './remote-lane.ts';
@@ -38,6 +38,10 @@ export class SessionPlaces implements TextPlaces {
     this.#blocks = new DeviceBlocks(this.manifest, shared.parts.clock, (files) =>
       shared.device.missingOf(files),
     );
+  }
+
+  get #whole(): Span {
+    return { from: 0, to: this.manifest.blocks.length };
   }
 
   onEndpointTimes(listener: (span: Span, rows: number, ms: number) => void): void {
@@ -77,7 +81,13 @@ export class SessionPlaces implements TextPlaces {
 
   async refresh(): Promise<void> {
     const { device, link } = this.#shared;
-    if (link !== undefined && link.state !== 'up') await meetEndpoint(this.#shared);
+    if (link !== undefined && link.state !== 'up') {
+      const isAllHere = this.missingBytes({ place: 'device', span: this.#whole }) === 0;
+      const met = meetEndpoint(this.#shared);
+      // What can only begin there waits for no look at the line.
+      await (isAllHere ? met : reachEndpoint(link));
+      inBackground(met);
+    }
     await device.refreshMissing();
   }
 
