@@ -15,6 +15,9 @@ const HOME = 'lan';
 /** First visits are long: so many of them for each that is asked of warm plans. */
 const COLD_RUNS_SHARE = 0.5;
 
+/** Until a page has heard that its connections are cut. */
+const NOTICE_MS = 200;
+
 /** What a session does behind its opening would be in the other's first measurement. */
 const REST_MS = 1500;
 
@@ -58,6 +61,7 @@ export async function openWarmGroup(scenarios, { world, device, runs, runsMs, ha
     const link = LINKS[scenario.link];
     // Who goes from one network to another has their connections cut. What a line does while it stands is another suite's.
     world.sever(true);
+    await new Promise((resolve) => setTimeout(resolve, NOTICE_MS));
     if (link !== undefined) {
       world.shape(bitsOf(scenario.link));
       world.sever(false);

@@ -98,7 +98,9 @@ export function judge({
     allLocalClientCpuMs: ofPlan('local')?.clientCpuMs ?? null,
     allRemoteEndpointCpuMs: ofPlan('remote')?.endpointCpuMs ?? null,
     fixedMiddleMs: msOf(offers.find(({ isMiddle }) => isMiddle)?.id),
-    ...(choosing === undefined ? {} : { choosing, toldMs: own.tolds.map(total) }),
+    ...(choosing === undefined
+      ? {}
+      : { choosing: { ratio: choosing, autoMs: own.autos.map(total), toldMs: own.tolds.map(total) } }),
     regret: Math.max(0, totalMs / oracle.ms - 1),
     peers: {
       ...(offlinePlanId === undefined
