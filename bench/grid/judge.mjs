@@ -45,6 +45,13 @@ function believedOf({ id }, beliefs) {
  * @property {number} [atLeastMs] how long it was waited for
  */
 
+/** Null where a plan was taken that was not forced, or not waited for. */
+function choiceRegretOf(autos, forced, bestMs) {
+  const times = autos.map(({ plan }) => forced.find(({ plan: id }) => isPlan(plan, id))?.ms ?? null);
+  if (times.some((ms) => ms === null)) return null;
+  return times.reduce((sum, ms) => sum + ms, 0) / times.length / bestMs - 1;
+}
+
 /**
  * @param {{ scenario: object, about: object, offers: readonly Offer[], settling?: readonly object[],
  *   own?: { id: string, autos: readonly object[], tolds: readonly object[] },
@@ -102,6 +109,8 @@ export function judge({
       ? {}
       : { choosing: { ratio: choosing, autoMs: own.autos.map(total), toldMs: own.tolds.map(total) } }),
     regret: Math.max(0, totalMs / oracle.ms - 1),
+    // Of the choices alone: each counts what its plan took, whichever session ran it.
+    choiceRegret: choiceRegretOf(autos, forced, best.ms),
     peers: {
       ...(offlinePlanId === undefined
         ? {}

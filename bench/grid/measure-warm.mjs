@@ -16,6 +16,9 @@ const MAX_RUNS = 9;
 /** A plan that takes so many times the best one's time is not it: once is enough. */
 const HOPELESS = 2;
 
+/** What differs by a few per cent at most needs more of them. */
+const OWN_SHARE = 3;
+
 /** A pure plan builds little: its first run is known to be too long already when it takes so many times that. */
 const OUT_OF_QUESTION = 4;
 
@@ -61,11 +64,11 @@ async function besideItself(offers, plans, { runs, runsMs, auto, told }) {
   const plan = plans.find(({ id }) => autos.every((one) => isPlan(one.plan, id)));
   if (plan === undefined) return undefined;
   const own = { id: plan.id, autos: [], tolds: [] };
-  while (!isEnough(own.tolds, { runs, runsMs, bestMs: Infinity })) {
+  while (!isEnough(own.tolds, { runs, runsMs: OWN_SHARE * runsMs, bestMs: Infinity })) {
     own.tolds.push(await told(plan.choice));
     own.autos.push(await auto());
   }
-  return own;
+  return own.autos.every((one) => isPlan(one.plan, plan.id)) ? own : undefined;
 }
 
 function isEnough(taken, { runs, runsMs, bestMs }) {

@@ -17,12 +17,24 @@ export function figuresOf(results) {
   const mean = regrets.reduce((sum, value) => sum + value, 0) / regrets.length;
   const p95 = quantile(regrets, 0.95);
   const near = results.filter((one) => one.ms.total <= TARGETS.nearRatio * pureMs(one)).length;
+  const choices = results.flatMap(({ choiceRegret }) => (choiceRegret == null ? [] : [choiceRegret]));
+  const choosing = results.flatMap((one) => (one.choosing == null ? [] : [one.choosing.ratio]));
   const predicted = results.filter(({ predictedMs }) => predictedMs != null);
   return {
     count: results.length,
     mean,
     p95,
     near,
+    /** Of the choices alone, and what choosing takes over the same plan when it is told; undefined where neither is known. */
+    choice:
+      choices.length === 0
+        ? undefined
+        : {
+            mean: choices.reduce((sum, one) => sum + one, 0) / choices.length,
+            p95: quantile(choices, 0.95),
+            count: choices.length,
+          },
+    choosing: choosing.length === 0 ? undefined : median(choosing),
     bestChosen: results.filter((one) => one.plan === one.oracle.plan).length,
     bestGain: Math.max(...results.map((one) => 1 - one.oracle.ms / pureMs(one))),
     /** Of the prediction over the measured time; undefined where nothing was predicted. */

@@ -113,6 +113,27 @@ describe('the line of a scenario', () => {
     expect(result.regret).toBe(0);
   });
 
+  it('tells what choosing costs within one session, and what plans cost within the other', () => {
+    const offer = [
+      { id: 'local', runs: [run('local', 100)], autos: [run('local', 150)] },
+      { id: 'remote', runs: [run('remote', 80)], autos: [run('local', 150)] },
+    ];
+    const own = { id: 'local', autos: [run('local', 153)], tolds: [run('local', 150)] };
+    const result = judge({ scenario: {}, about: {}, offers: offer, own });
+    expect(result.ms.total).toBeCloseTo(102);
+    expect(result.oracle).toEqual({ plan: 'remote', ms: 80 });
+    expect(result.regret).toBeCloseTo(102 / 80 - 1);
+    expect(result.choiceRegret).toBeCloseTo(0.25);
+    expect(result.choosing).toEqual({ ratio: 1.02, autoMs: [153], toldMs: [150] });
+  });
+
+  it('counts each choice of several, and none of a plan that was not forced', () => {
+    const mixed = [{ id: 'local', runs: [run('local', 100)], autos: [run('local', 1), run('remote', 1)] }];
+    const both = [...mixed, { id: 'remote', runs: [run('remote', 140)], autos: [] }];
+    expect(judge({ scenario: {}, about: {}, offers: both }).choiceRegret).toBeCloseTo(0.2);
+    expect(judge({ scenario: {}, about: {}, offers: mixed }).choiceRegret).toBeNull();
+  });
+
   it('says what is lacking rather than leave it out', () => {
     const lacking = { predictedMs: undefined, endpointCpuMs: undefined, tokensPerSecond: undefined };
     const bare = [{ id: 'local', runs: [run('local', 9, lacking)], autos: [run('local', 9, lacking)] }];
