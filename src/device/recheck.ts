@@ -12,6 +12,13 @@ export const RECHECK_AFTER_MS = 10_000;
 /** Share of time that looking may take. */
 export const MAX_RECHECK_SHARE = 0.02;
 
+/**
+ * Requests that ran elsewhere after which a device is looked at beside the next, whatever the clock says: ten of them may
+ * be over in some seconds. Nobody waits for it, so that it may take this share of the time.
+ */
+export const LOOK_AFTER_REQUESTS = 4;
+export const MAX_RUN_SHARE = 0.1;
+
 /** Quiet behind a request before the device is looked at: who asks twice in a row does not wait for it. */
 export const RECHECK_QUIET_MS = 500;
 
@@ -24,6 +31,8 @@ export interface DeviceWatch {
   readonly checkMs: number;
   /** Nothing that ran since the session opened has borne its first costs out (`first-costs`). */
   readonly isDoubted: boolean;
+  /** Requests that ran elsewhere since the device was seen, in a row; default 0. */
+  readonly requests?: number;
 }
 
 /** Ms until the next look is due. */
@@ -34,7 +43,9 @@ export function lookDueInMs({ sinceSeenMs, sinceCheckMs, checkMs, isDoubted }: D
 }
 
 export function isLookDue(watch: DeviceWatch): boolean {
-  return lookDueInMs(watch) === 0;
+  const { requests = 0, sinceCheckMs, checkMs } = watch;
+  const isRun = requests >= LOOK_AFTER_REQUESTS && sinceCheckMs >= checkMs / MAX_RUN_SHARE;
+  return isRun || lookDueInMs(watch) === 0;
 }
 
 /** Ms behind a request until the next look: at least the quiet that is waited for. */

@@ -9,6 +9,9 @@ import { MAX_PROBE_TRANSFER_BYTES, observeAll, probeBytes } from './probe.ts';
 /** Unseen for less, a link is still what it was; a glance in vain doubles it. 30 s throughout found a better link later, 10 s no sooner. */
 export const GLANCE_AFTER_MS = 15_000;
 
+/** The same in requests, for who asks without a pause: ten of them may be over in two seconds. */
+export const GLANCE_AFTER_REQUESTS = 5;
+
 /** Glances in vain after which the wait no longer grows; the bytes of a minute are bounded besides. */
 const MAX_DOUBLINGS = 1;
 
@@ -33,6 +36,10 @@ export const NO_GLANCES: Glances = { spent: [], inVain: 0 };
 export const PING_AFTER_MS = 3_000;
 const MAX_PING_DOUBLINGS = 3;
 
+/** The same in requests; 60 bytes for every sixth are not worth saving. */
+export const PING_AFTER_REQUESTS = 3;
+const MAX_PING_REQUESTS_DOUBLINGS = 1;
+
 /** From a phone's network to a wire: times and rates differ by so much, and by more than a glance hopes for. */
 export const OTHER_LINK_GAIN = 100;
 
@@ -45,9 +52,14 @@ export interface Pings {
 
 export const NO_PINGS: Pings = { at: -Infinity, inVain: 0 };
 
-/** Whether to ask, by an empty ping, if this is another link than the one that is believed in. */
-export function isPingDue(link: LinkState, { at, inVain }: Pings, now: number): boolean {
+/**
+ * Whether to ask, by an empty ping, if this is another link than the one that is believed in.
+ * @param requests since anything passed the link
+ */
+export function isPingDue(link: LinkState, { at, inVain }: Pings, now: number, requests = 0): boolean {
   const afterMs = PING_AFTER_MS * 2 ** Math.min(MAX_PING_DOUBLINGS, inVain);
+  const afterRequests = PING_AFTER_REQUESTS * 2 ** Math.min(MAX_PING_REQUESTS_DOUBLINGS, inVain);
+  if (requests >= afterRequests) return true;
   return unseenMs(link, now) >= PING_AFTER_MS && Math.abs(now - at) >= afterMs;
 }
 
@@ -72,15 +84,19 @@ export function planGlance(
     now,
     maxBytesUp,
     isOther = false,
+    requests = 0,
   }: {
     readonly now: number;
     readonly maxBytesUp: number;
     /** What was seen so far was another link. */
     readonly isOther?: boolean;
+    /** Since the link was last looked at, or used. */
+    readonly requests?: number;
   },
 ): number | undefined {
-  if (!isOther && unseenMs(link, now) < GLANCE_AFTER_MS * 2 ** Math.min(MAX_DOUBLINGS, inVain))
-    return undefined;
+  const times = 2 ** Math.min(MAX_DOUBLINGS, inVain);
+  const isDue = unseenMs(link, now) >= GLANCE_AFTER_MS * times || requests >= GLANCE_AFTER_REQUESTS * times;
+  if (!isOther && !isDue) return undefined;
   const bytes = probeBytes(estimateLink(link, now).upBytesPerSecond);
   const before = recent(spent, now).reduce((sum, one) => sum + one.bytes, 0);
   if (2 * bytes > maxBytesUp || before + 2 * bytes > MAX_GLANCE_BYTES_PER_MINUTE) return undefined;

@@ -18,6 +18,8 @@ export class DeviceLooks {
   readonly #device: WatchedDevice;
   #checkedAt: number | undefined;
   #checkMs = 0;
+  /** Requests that ran elsewhere, and when the first of them began. */
+  #elsewhere = { requests: 0, from: 0 };
 
   /** @param device default: the runner, by a piece of a request */
   constructor(shared: Shared, device?: WatchedDevice) {
@@ -27,6 +29,15 @@ export class DeviceLooks {
       isDoubted: () => shared.knowledge.isDeviceDoubted,
       recheck: (signal) => recheck(shared, signal),
     };
+  }
+
+  /** A request runs elsewhere. */
+  noteElsewhere(): void {
+    const now = this.#shared.parts.clock.now();
+    const { requests, from } = this.#elsewhere;
+    const isSeenSince = now - this.#device.sinceSeenMs() > from;
+    this.#elsewhere =
+      requests === 0 || isSeenSince ? { requests: 1, from: now } : { requests: requests + 1, from };
   }
 
   /** Ms of quiet until the next one. */
@@ -46,6 +57,7 @@ export class DeviceLooks {
     const ran = await this.#device.recheck(signal);
     if (!ran) return false;
     this.#checkedAt = now;
+    this.#elsewhere = { requests: 0, from: now };
     this.#checkMs = Math.max(0, clock.now() - now);
     return true;
   }
@@ -55,6 +67,7 @@ export class DeviceLooks {
     const sinceCheckMs =
       this.#checkedAt === undefined ? Infinity : Math.max(0, parts.clock.now() - this.#checkedAt);
     const [sinceSeenMs, isDoubted] = [this.#device.sinceSeenMs(), this.#device.isDoubted()];
-    return { sinceSeenMs, sinceCheckMs, checkMs: this.#checkMs, isDoubted };
+    const { requests } = this.#elsewhere;
+    return { sinceSeenMs, sinceCheckMs, checkMs: this.#checkMs, isDoubted, requests };
   }
 }

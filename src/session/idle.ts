@@ -54,6 +54,7 @@ export class IdleWatch {
   /** A request runs at the endpoint alone, and leaves the device idle. */
   besideEndpoint(): void {
     const { device } = this.#shared;
+    this.#looks.noteElsewhere();
     if (!device.isFree || !this.#looks.isDue) return;
     const looking = this.#looks.look(this.#stop);
     // Whoever needs the device meanwhile waits for its few ms.

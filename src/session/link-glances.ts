@@ -23,6 +23,9 @@ export class LinkGlances {
   #glances = NO_GLANCES;
   #pings = NO_PINGS;
   #isLooking = false;
+  /** Requests since anything passed the link, and since a rate of it was seen. */
+  #unasked = 0;
+  #unseen = 0;
 
   constructor(shared: Shared) {
     this.#shared = shared;
@@ -31,19 +34,28 @@ export class LinkGlances {
   /** Nothing is sent beside a plan that was asked for. Throws what a ping throws. */
   async beside({ plan, choice, workload, goal }: Planned): Promise<void> {
     const { knowledge, link, parts } = this.#shared;
-    if (plan.kind !== 'local' || choice !== 'auto' || link?.state !== 'up' || this.#isLooking) return;
+    if (plan.kind !== 'local') {
+      this.#unasked = 0;
+      this.#unseen = 0;
+      return;
+    }
+    this.#unasked += 1;
+    this.#unseen += 1;
+    if (choice !== 'auto' || link?.state !== 'up' || this.#isLooking) return;
     const now = parts.clock.now();
     const believed = knowledge.link;
     const input = planningInput(this.#shared, workload, 'auto', [], goal);
     const send = (upBytes: number) =>
       sendProbe({ upBytes, downBytes: 0 }, (reply, padding) => link.ping(reply, padding));
     const { maxBytesUp } = goal;
-    let bytes = planGlance(believed, this.#glances, { now, maxBytesUp });
+    let bytes = planGlance(believed, this.#glances, { now, maxBytesUp, requests: this.#unseen });
     if (bytes !== undefined && !hopesForEndpoint(input)) bytes = undefined;
     let isOther = false;
     if (bytes === undefined) {
-      if (!isPingDue(believed, this.#pings, now) || !hopesForEndpoint(input, OTHER_LINK_GAIN)) return;
+      if (!isPingDue(believed, this.#pings, now, this.#unasked) || !hopesForEndpoint(input, OTHER_LINK_GAIN))
+        return;
       this.#pings = { at: now, inVain: this.#pings.inVain + 1 };
+      this.#unasked = 0;
       isOther = await this.#alone(
         async () => isOtherLink(believed, await send(0), now) || isRateGuessed(believed),
       );
@@ -73,6 +85,8 @@ export class LinkGlances {
     const { knowledge, parts } = this.#shared;
     const now = parts.clock.now();
     const believed = knowledge.link;
+    this.#unasked = 0;
+    this.#unseen = 0;
     // What is sent counts although it fails.
     let told = { now, bytes, isNews: false };
     try {

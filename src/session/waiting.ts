@@ -8,29 +8,6 @@ export function inBackground(work: Promise<unknown>): void {
   });
 }
 
-/** `work` on each, in order, at most so many at once. What fails is thrown when all that had begun has ended. */
-export async function eachOf<T>(
-  items: readonly T[],
-  atOnce: number,
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  const left = items.values();
-  let isFailed = false;
-  const lane = async (): Promise<void> => {
-    for (const item of left) {
-      if (isFailed) return;
-      try {
-        await work(item);
-      } catch (error) {
-        isFailed = true;
-        throw error;
-      }
-    }
-  };
-  const ends = await Promise.allSettled(Array.from({ length: atOnce }, lane));
-  for (const end of ends) if (end.status === 'rejected') throw end.reason;
-}
-
 export function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }

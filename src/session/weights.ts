@@ -2,10 +2,7 @@
 import type { Shared } from './parts.ts';
 import { rehearse } from './rehearse.ts';
 import type { Turns } from './turns.ts';
-import { eachOf, inBackground } from './waiting.ts';
-
-/** The next file is on its way while one is written to the store, which takes some turns of a worker that computes. */
-const FETCHES_AT_ONCE = 1;
+import { inBackground } from './waiting.ts';
 
 export class Weights {
   readonly #shared: Shared;
@@ -60,15 +57,16 @@ export class Weights {
     await device.use((runner) => runner.fetchFiles(first, { signal }));
     // One that cannot start is told by the first call that needs it.
     device.start().catch(() => undefined);
-    // What follows from a file is not waited for by the next ones: the link would lie idle meanwhile.
+    // What follows from a file is not waited for by the next one: the link would lie idle meanwhile. Two at once would fill
+    // it no better, and have a token wait behind twice as much.
     let noted = Promise.resolve();
-    await eachOf(device.files(this.#blocks), FETCHES_AT_ONCE, async (file) => {
-      if (signal.aborted) return;
+    for (const file of device.files(this.#blocks)) {
+      if (signal.aborted) break;
       await device.use((runner) => runner.fetchFiles([file], { signal }));
       noted = noted.then(() => this.refresh([file])).then(this.#onArrived);
       // Told below; until then it must not be unheard.
       noted.catch(() => undefined);
-    });
+    }
     await noted;
     this.#isBuilt = !signal.aborted;
   }

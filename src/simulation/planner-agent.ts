@@ -87,8 +87,10 @@ export function plannerAgent(world: World, random: Random): Agent {
   };
   /** The link, beside a request that runs here alone (`session/link-glances`). */
   const glance = (ask: Ask): void => {
-    const bytes = planGlance(knowledge.link, glances, { now, maxBytesUp: goal.maxBytesUp });
+    unseen += 1;
+    const bytes = planGlance(knowledge.link, glances, { now, maxBytesUp: goal.maxBytesUp, requests: unseen });
     if (bytes === undefined || !ask.isUp || !hopesForEndpoint(inputOf(ask))) return;
+    unseen = 0;
     const planned = { upBytes: bytes, downBytes: 0 };
     let seen = ping(planned, momentOf(ask));
     const news = isNews(knowledge.link, seen, now);
@@ -113,10 +115,12 @@ export function plannerAgent(world: World, random: Random): Agent {
     sinceCheckMs: now - checkedAt,
     checkMs,
     isDoubted: knowledge.isDeviceDoubted,
+    requests: elsewhere,
   });
   const look = (moment: Moment): void => {
     checkMs = rehearse(moment, RECHECK);
     checkedAt = now;
+    elsewhere = 0;
   };
   const check = (from: number, until: number, moment: Moment): void => {
     now = from;
@@ -128,6 +132,9 @@ export function plannerAgent(world: World, random: Random): Agent {
   let checkedAt = -Infinity;
   let checkMs = 0;
   let glances = NO_GLANCES;
+  /** Requests since the link was used or looked at, and that ran elsewhere since the device was. */
+  let unseen = 0;
+  let elsewhere = 0;
   let last: { readonly moment: Moment; readonly endedAt: number } | undefined;
   return {
     name: 'isthmus',
@@ -144,6 +151,11 @@ export function plannerAgent(world: World, random: Random): Agent {
     hedge: (ask) => hedgeOf(ask),
     learn: (ask, { winner: outcome, beganMs, loser }, tokens) => {
       const done: Workload = { units: ask.units, tokens };
+      if (outcome.plan.kind === 'local') elsewhere = 0;
+      else {
+        unseen = 0;
+        elsewhere += 1;
+      }
       // Beside a request that needs the endpoint alone.
       if (outcome.plan.kind === 'remote' && loser === undefined && isLookDue(watch())) look(momentOf(ask));
       if (outcome.plan.kind === 'local' && loser === undefined) glance(ask);

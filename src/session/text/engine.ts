@@ -286,11 +286,12 @@ export class TextEngine {
       const lane = lanes.device ?? (await this.#open('device', stop));
       lanes.device ??= lane;
       await catchUpAhead({ blocks, lane: lanes.device, tokens: answer.tokens }, stop);
-    } catch {
+    } catch (error) {
       // Told by the move that needs the device, if one does; that begins anew.
       const lane = lanes.device;
       delete lanes.device;
       await lane?.close().catch(() => undefined);
+      if (!isIsthmusError(error)) throw error;
     }
   }
 

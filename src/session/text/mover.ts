@@ -31,7 +31,7 @@ export interface Watch {
   readonly sampling: Sampling;
   readonly open: (place: PlaceName) => Promise<HeldLane>;
   readonly better: () => Target | undefined;
-  /** What can be done now for moves to come, until it is told to stop. Never rejects. */
+  /** What can be done now for moves to come, until it is told to stop. What it fails at is told by the move that needs it. */
   readonly ahead: (stop: AbortSignal) => Promise<void>;
   /** Throws for a plan that may not run. */
   readonly asked: (plan: Exclude<TextPlan, 'auto'>) => Route;
@@ -135,6 +135,8 @@ export class Mover {
     if (this.#asked !== undefined) return;
     const seen = new AbortController();
     const done = ahead(seen.signal);
+    // Heard below, unless the period is over.
+    done.catch(() => undefined);
     try {
       await Promise.race([places.changed(seen.signal).catch(() => ended), asked, ended]);
     } finally {
