@@ -15,7 +15,7 @@ export const GLANCE_AFTER_REQUESTS = 5;
 /** Glances in vain after which the wait no longer grows; the bytes of a minute are bounded besides. */
 const MAX_DOUBLINGS = 1;
 
-/** All that glances may send within a minute: 2% of what a link of 0.75 Mbit/s carries. */
+/** All that glances may send within a minute, and once more where a link became another: 2% of what 0.75 Mbit/s carry. */
 export const MAX_GLANCE_BYTES_PER_MINUTE = 2 * MAX_PROBE_TRANSFER_BYTES;
 
 const MINUTE_MS = 60_000;
@@ -70,10 +70,25 @@ export function isRateGuessed({ up }: LinkState): boolean {
   return up.length < FEW_TRANSFERS;
 }
 
-/** Whether what a ping told is so short a wait that the rate is another too. */
+/**
+ * Bytes that such a ping takes along: where the rate is believed to be so low that few of them take a while, they tell
+ * one that is another. A line whose round trip stayed as it was shows in nothing else.
+ */
+export const MAX_PING_BYTES = 4096;
+const PING_TRANSFER_MS = 20;
+
+export function pingBytes(link: LinkState, now: number, maxBytesUp: number): number {
+  const bytes = Math.ceil((estimateLink(link, now).upBytesPerSecond * PING_TRANSFER_MS) / 1000);
+  return bytes <= Math.min(MAX_PING_BYTES, maxBytesUp) ? bytes : 0;
+}
+
+/** Whether what a ping told is so short a wait that it is another link than was believed. */
 export function isOtherLink(link: LinkState, seen: readonly LinkObservation[], now: number): boolean {
-  const { rttMs } = estimateLink(link, now);
-  return seen.some(({ kind, ms }) => kind === 'rtt' && ms * NEWS < rttMs);
+  const { rttMs, upBytesPerSecond } = estimateLink(link, now);
+  return seen.some((one) => {
+    const believedMs = rttMs + (one.kind === 'rtt' ? 0 : (1000 * one.bytes) / upBytesPerSecond);
+    return one.ms * NEWS < believedMs;
+  });
 }
 
 /** Bytes of one transfer of the glance that may begin now, or `undefined`. News costs as many once more. */
@@ -99,7 +114,9 @@ export function planGlance(
   if (!isOther && !isDue) return undefined;
   const bytes = probeBytes(estimateLink(link, now).upBytesPerSecond);
   const before = recent(spent, now).reduce((sum, one) => sum + one.bytes, 0);
-  if (2 * bytes > maxBytesUp || before + 2 * bytes > MAX_GLANCE_BYTES_PER_MINUTE) return undefined;
+  // A ping has told that it is another link, whose rate nothing else will: what was spent on the old one is forgiven once.
+  const most = isOther ? 2 * MAX_GLANCE_BYTES_PER_MINUTE : MAX_GLANCE_BYTES_PER_MINUTE;
+  if (2 * bytes > maxBytesUp || before + 2 * bytes > most) return undefined;
   return bytes;
 }
 

@@ -9,12 +9,14 @@ const HOPED_GAIN = 2;
 /**
  * Whether another plan than all here would be taken, were the endpoint so many times nearer; one that never answered this
  * session may be as many times faster, too: what it answers to a ping tells more.
+ * @param isPaceOpen the endpoint may be as many times faster in any case: what it told of itself was long ago, when its
+ *   machine may have been busy, and whoever does not ask again never hears of it
  */
-export function hopesForEndpoint(input: ChooseInput, gain = HOPED_GAIN): boolean {
+export function hopesForEndpoint(input: ChooseInput, gain = HOPED_GAIN, isPaceOpen = false): boolean {
   const { link, endpoint } = input;
   if (endpoint === undefined) return false;
   const { side } = endpoint;
-  const isSeen = side.confidence >= SEEN.endpoint;
+  const isSeen = !isPaceOpen && side.confidence >= SEEN.endpoint;
   const better: ChooseInput = {
     ...input,
     link: {

@@ -1,5 +1,5 @@
 /** Looks at the link beside requests that run here alone (`link/glance`), where it could change the plan. */
-import type { LinkObservation } from '../link/estimator.ts';
+import { type LinkObservation, NEW_LINK } from '../link/estimator.ts';
 import {
   afterGlance,
   isNews,
@@ -10,9 +10,10 @@ import {
   NO_PINGS,
   noteGlance,
   OTHER_LINK_GAIN,
+  pingBytes,
   planGlance,
 } from '../link/glance.ts';
-import { sendProbe } from '../link/probe.ts';
+import { observeAll, sendProbe } from '../link/probe.ts';
 import { hopesForEndpoint } from '../planner/hope.ts';
 import type { Shared } from './parts.ts';
 import { planningInput } from './planning.ts';
@@ -52,12 +53,17 @@ export class LinkGlances {
     if (bytes !== undefined && !hopesForEndpoint(input)) bytes = undefined;
     let isOther = false;
     if (bytes === undefined) {
-      if (!isPingDue(believed, this.#pings, now, this.#unasked) || !hopesForEndpoint(input, OTHER_LINK_GAIN))
+      if (
+        !isPingDue(believed, this.#pings, now, this.#unasked) ||
+        !hopesForEndpoint(input, OTHER_LINK_GAIN, true)
+      )
         return;
       this.#pings = { at: now, inVain: this.#pings.inVain + 1 };
       this.#unasked = 0;
       isOther = await this.#alone(
-        async () => isOtherLink(believed, await send(0), now) || isRateGuessed(believed),
+        async () =>
+          isOtherLink(believed, await send(pingBytes(believed, now, maxBytesUp)), now) ||
+          isRateGuessed(believed),
       );
       if (!isOther) return;
       this.#pings = { at: now, inVain: 0 };
@@ -95,7 +101,9 @@ export class LinkGlances {
         told = { now, bytes: 2 * bytes, isNews: true };
         seen = [...seen, ...(await send(bytes))];
       }
-      knowledge.link = afterGlance(knowledge.link, seen, parts.clock.now());
+      const after = parts.clock.now();
+      // Nothing that was seen of the old link says anything of another one.
+      knowledge.link = isOther ? observeAll(NEW_LINK, seen, after) : afterGlance(knowledge.link, seen, after);
     } finally {
       this.#glances = noteGlance(this.#glances, told);
     }

@@ -2,10 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { type LinkObservation, type LinkState, NEW_LINK, observeLink } from '../../src/link/estimator.ts';
 import {
   GLANCE_AFTER_MS,
+  GLANCE_AFTER_REQUESTS,
   isNews,
+  isPingDue,
   MAX_GLANCE_BYTES_PER_MINUTE,
   NO_GLANCES,
+  NO_PINGS,
   noteGlance,
+  PING_AFTER_MS,
+  PING_AFTER_REQUESTS,
   planGlance,
 } from '../../src/link/glance.ts';
 
@@ -41,6 +46,24 @@ describe('a glance at the link', () => {
     expect(planGlance(slow, inVain, { now: 2 * now, ...free })).toBeDefined();
     const news = noteGlance(inVain, { now: 0, bytes: 1, isNews: true });
     expect(planGlance(slow, news, { now, ...free })).toBeDefined();
+  });
+
+  it('comes after some requests where these come one after another, and ten are over before the clock says so', () => {
+    const after = (requests: number) => planGlance(slow, NO_GLANCES, { now: 1, requests, ...free });
+    expect(after(GLANCE_AFTER_REQUESTS - 1)).toBeUndefined();
+    expect(after(GLANCE_AFTER_REQUESTS)).toBeDefined();
+    const inVain = noteGlance(NO_GLANCES, { now: 0, bytes: 1, isNews: false });
+    const again = (requests: number) => planGlance(slow, inVain, { now: 1, requests, ...free });
+    expect(again(GLANCE_AFTER_REQUESTS)).toBeUndefined();
+    expect(again(10)).toBeDefined();
+    expect(isPingDue(slow, NO_PINGS, 1, PING_AFTER_REQUESTS - 1)).toBe(false);
+    expect(isPingDue(slow, NO_PINGS, 1, PING_AFTER_REQUESTS)).toBe(true);
+    for (const vain of [1, 3, 100]) {
+      expect(isPingDue(slow, { at: 0, inVain: vain }, 1, PING_AFTER_REQUESTS)).toBe(false);
+      // However often it was in vain: within ten requests there is one.
+      expect(isPingDue(slow, { at: 0, inVain: vain }, 1, 2 * PING_AFTER_REQUESTS)).toBe(true);
+    }
+    expect(isPingDue(slow, NO_PINGS, PING_AFTER_MS)).toBe(true);
   });
 
   it('sends no more than its bytes a minute, nor than a request may', () => {

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
 import {
   isLookDue,
+  LOOK_AFTER_REQUESTS,
   MAX_RECHECK_SHARE,
   RECHECK_AFTER_MS,
   RECHECK_QUIET_MS,
@@ -142,5 +143,12 @@ describe('the wait for a look at the device', () => {
     // Never beyond its share of the time.
     expect(isLookDue({ ...justOpened, sinceCheckMs: 1_000, checkMs: 100 })).toBe(false);
     expect(isLookDue({ ...justOpened, sinceCheckMs: 5_000, checkMs: 100 })).toBe(true);
+  });
+
+  it('is over after some requests that ran elsewhere, for a tenth of the time at most', () => {
+    const justSeen = { ...known, sinceSeenMs: 500, sinceCheckMs: 2_000, checkMs: 150 };
+    expect(isLookDue({ ...justSeen, requests: LOOK_AFTER_REQUESTS - 1 })).toBe(false);
+    expect(isLookDue({ ...justSeen, requests: LOOK_AFTER_REQUESTS })).toBe(true);
+    expect(isLookDue({ ...justSeen, requests: 100, checkMs: 201 })).toBe(false);
   });
 });
