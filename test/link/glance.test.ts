@@ -4,13 +4,16 @@ import {
   GLANCE_AFTER_MS,
   GLANCE_AFTER_REQUESTS,
   isNews,
+  isOtherLink,
   isPingDue,
   MAX_GLANCE_BYTES_PER_MINUTE,
+  MAX_PING_BYTES,
   NO_GLANCES,
   NO_PINGS,
   noteGlance,
   PING_AFTER_MS,
   PING_AFTER_REQUESTS,
+  pingBytes,
   planGlance,
 } from '../../src/link/glance.ts';
 
@@ -64,6 +67,30 @@ describe('a glance at the link', () => {
       expect(isPingDue(slow, { at: 0, inVain: vain }, 1, 2 * PING_AFTER_REQUESTS)).toBe(true);
     }
     expect(isPingDue(slow, NO_PINGS, PING_AFTER_MS)).toBe(true);
+  });
+
+  it('takes few bytes along in a ping where the rate is low, and tells by them one that is another', () => {
+    const now = 0;
+    const bytes = pingBytes(slow, now, Infinity);
+    expect(bytes).toBeGreaterThan(0);
+    expect(bytes).toBeLessThanOrEqual(MAX_PING_BYTES);
+    expect(pingBytes(fast, now, Infinity)).toBe(0);
+    expect(pingBytes(slow, now, bytes - 1)).toBe(0);
+    // The round trip is what it was: only the bytes tell.
+    const far = linkOf(50_000);
+    const few = pingBytes(far, now, Infinity);
+    const trip = { kind: 'rtt', ms: RTT_MS } as const;
+    expect(isOtherLink(far, [trip, transfer(50_000, few)], now)).toBe(false);
+    const sooner = { kind: 'transfer', direction: 'up', bytes: few, ms: 5 } as const;
+    expect(isOtherLink(far, [trip, sooner], now)).toBe(true);
+  });
+
+  it('may be had once more where the link is another', () => {
+    const now = 1;
+    const spent = noteGlance(NO_GLANCES, { now, bytes: MAX_GLANCE_BYTES_PER_MINUTE, isNews: true });
+    expect(planGlance(slow, spent, { now, ...free, isOther: true })).toBeDefined();
+    const twice = noteGlance(spent, { now, bytes: MAX_GLANCE_BYTES_PER_MINUTE, isNews: true });
+    expect(planGlance(slow, twice, { now, ...free, isOther: true })).toBeUndefined();
   });
 
   it('sends no more than its bytes a minute, nor than a request may', () => {
