@@ -220,9 +220,11 @@ class Request {
       await orAborted(reachEndpoint(link), signal);
       return;
     }
+    const isFirst = link.state === 'unknown';
+    if (!isFirst && !link.isRetryDue) return;
     const attempt = meetEndpoint(this.#shared);
     // A first connection is worth a moment; an endpoint that is known to be down is looked for meanwhile.
-    if (link.state === 'unknown') {
+    if (isFirst) {
       await orAborted(Promise.race([attempt, delay(FIRST_CONNECT_WAIT_MS)]), signal);
     } else inBackground(attempt);
   }

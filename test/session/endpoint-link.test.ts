@@ -1,6 +1,7 @@
 /** The link against endpoints that lie, dawdle or break: every failure has its code, and none hangs. */
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/core/clock.ts';
+import { IsthmusError } from '../../src/errors.ts';
 import type { EndpointState } from '../../src/planner/types.ts';
 import { decodeClientMessage, encodeServerMessage } from '../../src/protocol/frame.ts';
 import { type ClientMessage, PROTOCOL_VERSION, type ServerMessage } from '../../src/protocol/messages.ts';
@@ -102,6 +103,36 @@ describe('the first words', () => {
     await patient;
     expect(ends).toHaveLength(1);
     expect(link.state).toBe('up');
+  });
+});
+
+describe('an endpoint that cannot be reached', () => {
+  it('is looked for more and more rarely by who can do without, and at once when it was there', async () => {
+    let now = 0;
+    let isThere = false;
+    const [near, far] = memoryPair();
+    const link = new EndpointLink({
+      connect: async () => {
+        if (!isThere) throw new IsthmusError('endpoint-lost', 'nobody answers');
+        far.send(encodeServerMessage(HELLO));
+        return near;
+      },
+      clock: { now: () => now, epoch: () => now },
+      timeout: () => new AbortController().signal,
+      model: 'speech',
+      onState: () => undefined,
+    });
+    expect(link.isRetryDue).toBe(true);
+    for (const waitMs of [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 32_000]) {
+      await expect(link.ready()).rejects.toMatchObject({ code: 'endpoint-lost' });
+      now += waitMs - 1;
+      expect(link.isRetryDue).toBe(false);
+      now += 1;
+      expect(link.isRetryDue).toBe(true);
+    }
+    isThere = true;
+    await link.ready();
+    expect(link.isRetryDue).toBe(true);
   });
 });
 

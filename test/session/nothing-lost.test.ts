@@ -1,6 +1,7 @@
 /** The endpoint goes at every token of every plan: no token is lost, none comes twice, none changes. */
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/core/clock.ts';
 import type { Endpoint } from '../../src/endpoint/endpoint.ts';
 import { IsthmusError } from '../../src/errors.ts';
 import type { OpenedPackage } from '../../src/package/node/open-package.ts';
@@ -138,7 +139,9 @@ describe('an endpoint that goes in the middle of a request', () => {
   it('is gone before a request, and back at the same port after it', async () => {
     const first = await startEndpoint(speech);
     const { port } = first;
-    const opened = await open(speech, { port });
+    let later = 0;
+    const clock = { now: () => systemClock.now() + later, epoch: () => systemClock.epoch() + later };
+    const opened = await open(speech, { port, clock });
     await opened.seen(isUp);
     expect((await run(opened, 'remote')).report.plan.kind).toBe('remote');
     await first.close({ graceMs: 0 });
@@ -149,7 +152,8 @@ describe('an endpoint that goes in the middle of a request', () => {
 
     const second = await startEndpoint(speech, { port });
     opened.events.length = 0;
-    // The request that finds it down looks for it meanwhile.
+    // Not beside every request, but some time after the last attempt the one that finds it down looks for it meanwhile.
+    later += 60_000;
     expect((await run(opened, 'auto')).tokens).toEqual(expected);
     await opened.seen(isUp);
     const { report, tokens } = await run(opened, 'remote');
