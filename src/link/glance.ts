@@ -84,11 +84,8 @@ export function pingBytes(link: LinkState, now: number, maxBytesUp: number): num
 
 /** Whether what a ping told is so short a wait that it is another link than was believed. */
 export function isOtherLink(link: LinkState, seen: readonly LinkObservation[], now: number): boolean {
-  const { rttMs, upBytesPerSecond } = estimateLink(link, now);
-  return seen.some((one) => {
-    const believedMs = rttMs + (one.kind === 'rtt' ? 0 : (1000 * one.bytes) / upBytesPerSecond);
-    return one.ms * NEWS < believedMs;
-  });
+  const believedMs = believedOf(link, now);
+  return seen.some((one) => one.ms * NEWS < believedMs(one));
 }
 
 /** Bytes of one transfer of the glance that may begin now, or `undefined`. News costs as many once more. */
@@ -133,11 +130,14 @@ export function noteGlance(
  * two that agree are believed.
  */
 export function isNews(link: LinkState, seen: readonly LinkObservation[], now: number): boolean {
+  const believedMs = believedOf(link, now);
+  return seen.some((one) => one.ms * NEWS < believedMs(one) || one.ms > NEWS * believedMs(one));
+}
+
+/** What a ping, or a transfer up, was expected to take. */
+function believedOf(link: LinkState, now: number): (one: LinkObservation) => number {
   const { rttMs, upBytesPerSecond } = estimateLink(link, now);
-  return seen.some((one) => {
-    const believedMs = rttMs + (one.kind === 'rtt' ? 0 : (1000 * one.bytes) / upBytesPerSecond);
-    return one.ms * NEWS < believedMs || one.ms > NEWS * believedMs;
-  });
+  return (one) => rttMs + (one.kind === 'rtt' ? 0 : (1000 * one.bytes) / upBytesPerSecond);
 }
 
 /**

@@ -43,7 +43,14 @@ export function nextClimb(
   };
 }
 
-/** Throws what the lane throws, and `aborted`. */
+/** To the goal. Throws what the lane throws, and `aborted`. */
+export async function climbTo(lane: HeldLane, goal: ClimbGoal, signal?: AbortSignal): Promise<void> {
+  for (let next = nextClimb(lane, goal); next !== undefined; next = nextClimb(lane, goal)) {
+    await climb(lane, next, signal);
+  }
+}
+
+/** One call. Throws what the lane throws, and `aborted`. */
 export async function climb(lane: HeldLane, request: ForwardRequest, signal?: AbortSignal): Promise<void> {
   const { span, position, input } = request;
   const { tensors } = await lane.beside.do(() => {

@@ -2,7 +2,7 @@ import { type IsthmusError, isIsthmusError, throwIfAborted } from '../../errors.
 import { InTurn } from '../../runtime/in-turn.ts';
 import { catchUpAhead } from './ahead.ts';
 import { Answer } from './answer.ts';
-import { climb, nextClimb } from './climb.ts';
+import { climbTo } from './climb.ts';
 import { type DecodeEnd, decodeRoute } from './decode-route.ts';
 import type { TextOutcome, TextPlaces, TextRequest } from './engine-types.ts';
 import { HeldLane } from './held-lane.ts';
@@ -267,10 +267,7 @@ export class TextEngine {
   ): Promise<void> {
     const lane = this.#lanes.device;
     if (first?.place !== 'device' || lane === undefined || lane.kept.bytes === 0) return;
-    const goal = { end: first.span.to, upTo: tokens.length - 1, tokens };
-    for (let next = nextClimb(lane, goal); next !== undefined; next = nextClimb(lane, goal)) {
-      await climb(lane, next, signal);
-    }
+    await climbTo(lane, { end: first.span.to, upTo: tokens.length - 1, tokens }, signal);
   }
 
   /** Beside a text that would be better off here if more of the weights were, and runs elsewhere till then. */

@@ -18,15 +18,14 @@ const endOf = ({ from, rows }: Chunk): number => from + rows;
 
 export class KeptRows {
   readonly #chunks = new Map<number, readonly Chunk[]>();
-  #bytes = 0;
 
   get bytes(): number {
-    return this.#bytes;
+    return [...this.#chunks.values()].flat().reduce((sum, { tensors }) => sum + totalBytes(tensors), 0);
   }
 
   /** Then nothing more is to be run that would have to be kept. */
   get isFull(): boolean {
-    return this.#bytes >= MAX_KEPT_BYTES;
+    return this.bytes >= MAX_KEPT_BYTES;
   }
 
   /** What reaches beyond its beginning is replaced. */
@@ -62,9 +61,6 @@ export class KeptRows {
   }
 
   #set(cut: number, chunks: readonly Chunk[]): void {
-    const bytesOf = (some: readonly Chunk[]): number =>
-      some.reduce((sum, { tensors }) => sum + totalBytes(tensors), 0);
-    this.#bytes += bytesOf(chunks) - bytesOf(this.#at(cut));
     if (chunks.length === 0) this.#chunks.delete(cut);
     else this.#chunks.set(cut, chunks);
   }

@@ -7,7 +7,7 @@
 import type { Sampling } from '../../core/sampling.ts';
 import type { Span } from '../../core/span.ts';
 import { throwIfAborted } from '../../errors.ts';
-import { CATCH_UP_ROWS, climb, nextClimb } from './climb.ts';
+import { CATCH_UP_ROWS, climbTo } from './climb.ts';
 import type { HeldLane } from './held-lane.ts';
 import { type LaneSet, laneAt } from './lane-set.ts';
 import { type Leg, livePart, type PlaceName, type Route, without } from './route.ts';
@@ -250,10 +250,7 @@ async function advance(
 ): Promise<void> {
   const { lane, span } = work;
   if (work.kind === 'tokens') {
-    const goal = { end: span.to, upTo, tokens };
-    for (let next = nextClimb(lane, goal); next !== undefined; next = nextClimb(lane, goal)) {
-      await climb(lane, next, signal);
-    }
+    await climbTo(lane, { end: span.to, upTo, tokens }, signal);
     return;
   }
   for (let from = lane.filled(span); from < upTo; ) {

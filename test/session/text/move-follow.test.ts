@@ -19,6 +19,16 @@ const fromRemote = (more: Pick<MoveRequest, 'tokens' | 'openLane' | 'signal'> & 
     ...more,
   });
 
+/** A lane that does nothing but tell of its calls. */
+const laneThat = (onCall: () => void): Lane =>
+  ({
+    forward: async () => {
+      onCall();
+      return { tokens: [], tensors: {}, ms: 0 };
+    },
+    close: async () => undefined,
+  }) as unknown as Lane;
+
 describe('a move that is prepared', () => {
   it('goes on catching up while the old route is halted, and stops when that has ended', async () => {
     const tokens = [1, 2, 3, 4, 5];
@@ -61,15 +71,11 @@ describe('a move that is prepared', () => {
     const tokens = [1, 2, 3];
     const over = new AbortController();
     let made = 0;
-    const device = {
-      forward: async () => {
-        made += 1;
-        // A token comes during the first of its calls only.
-        if (made === 3) tokens.push(9);
-        return { tokens: [], tensors: {}, ms: 0 };
-      },
-      close: async () => undefined,
-    } as unknown as Lane;
+    const device = laneThat(() => {
+      made += 1;
+      // A token comes during the first of its calls only.
+      if (made === 3) tokens.push(9);
+    });
     const held = new HeldLane(device, BLOCKS);
     const move = await fromRemote({
       tokens,
@@ -91,15 +97,11 @@ describe('a move that is prepared', () => {
     const tokens = [1, 2, 3];
     const over = new AbortController();
     let made = 0;
-    const device = {
-      forward: async () => {
-        made += 1;
-        // One comes during each of its calls.
-        tokens.push(9);
-        return { tokens: [], tensors: {}, ms: 0 };
-      },
-      close: async () => undefined,
-    } as unknown as Lane;
+    const device = laneThat(() => {
+      made += 1;
+      // One comes during each of its calls.
+      tokens.push(9);
+    });
     const held = new HeldLane(device, BLOCKS);
     const move = await fromRemote({ tokens, openLane: async () => held, signal: over.signal });
     const calls = made;
