@@ -157,8 +157,9 @@ function judge(first, warmVisits, traffic) {
   const cold = ttftOf(first);
   const all = warmVisits.map(ttftOf);
   const warm = all.at(-1);
-  const times = first.tokensAt;
-  const gaps = times.slice(1).map((at, index) => at - times[index]);
+  const times = first.shownAt;
+  const gapsOf = (all) => all.slice(1).map((at, index) => at - all[index]);
+  const gaps = gapsOf(times);
   // Gap `i` is that before token `i + 1`.
   const move = first.periods.findIndex(({ plan }, index) => index > 0 && plan === 'local');
   const period = first.periods[move];
@@ -183,6 +184,9 @@ function judge(first, warmVisits, traffic) {
       tokensBefore: at ?? times.length,
       atMs: period === undefined ? undefined : period.at - first.askedAt,
       switchMs: at === undefined ? undefined : gaps[at - 1],
+      // As tokens came, before the pause was spread.
+      switchKnownMs: at === undefined ? undefined : gapsOf(first.tokensAt)[at - 1],
+      longestHoldMs: greatest(times.map((shown, index) => shown - first.tokensAt[index])),
       medianGapAround: typical(around),
       longestGapAround: greatest(around),
       ratioAround: around.length === 0 ? undefined : Math.max(...around) / median(around),
@@ -249,7 +253,7 @@ function describe({
         ['the whole answer', shown(takeover.medianGap), shown(takeover.longestGap)],
       ],
     ),
-    `the switch itself: ${shown(takeover.switchMs)} ms; longest round it is ${shown(takeover.ratioAround, ratio)} of the median there, ${shown(takeover.ratioToOverall, ratio)} of the whole answer's; at most ${MAX_GAP_RATIO}x: ${verdict(takeover.ratioAround, MAX_GAP_RATIO)}`,
+    `the switch itself: ${shown(takeover.switchMs)} ms (${shown(takeover.switchKnownMs)} before it was spread, tokens held ${shown(takeover.longestHoldMs)} at most); longest round it is ${shown(takeover.ratioAround, ratio)} of the median there, ${shown(takeover.ratioToOverall, ratio)} of the whole answer's; at most ${MAX_GAP_RATIO}x: ${verdict(takeover.ratioAround, MAX_GAP_RATIO)}`,
     `weights here ${shown(weightsHereMs)} ms and take-over ${shown(takeover.atMs)} ms from the call, behind ${takeover.tokensBefore} tokens`,
     `tokens after the endpoint's end: ${alone.tokensAfter} (ended by: ${alone.endedBy})`,
     `bytes down: ${bytes(bytesDown.atOpen)} at open, ${bytes(bytesDown.atFirstToken)} at the first token, ${bytes(bytesDown.whole)} in all; ${warmBytesDown.map(bytes).join(' and ')} on later visits`,

@@ -22,6 +22,8 @@ export interface Visit {
   readonly openAt: number;
   readonly askedAt: number;
   readonly tokensAt: readonly number[];
+  /** When they were to be shown. */
+  readonly shownAt: readonly number[];
   readonly periods: readonly {
     readonly at: number;
     readonly plan: string;
@@ -78,6 +80,7 @@ type Asked = Omit<Visit, 'timeOrigin' | 'createdAt' | 'openAt' | 'weights' | 'lo
 async function ask(session: Session, options: VisitOptions): Promise<Asked> {
   const { alone } = options;
   const tokensAt: number[] = [];
+  const shownAt: number[] = [];
   const periods: { at: number; plan: string; fromToken: number; reason: string }[] = [];
   let left: { aloneAt: number; tokensWhenAlone: number } | undefined;
   let isLeaving = false;
@@ -85,8 +88,11 @@ async function ask(session: Session, options: VisitOptions): Promise<Asked> {
   const enough = new Promise<string>((resolve) => {
     tellEnough = resolve;
   });
-  const onToken = (): boolean => {
+  const show = (): unknown => shownAt.push(performance.now());
+  const onToken = (_: number, holdMs: number): boolean => {
     tokensAt.push(performance.now());
+    if (holdMs > 0) setTimeout(show, holdMs);
+    else show();
     if (alone === undefined) return false;
     const period = periods.at(-1);
     if (period?.plan === 'local' && !isLeaving && tokensAt.length - period.fromToken >= alone.afterTokens) {
@@ -119,7 +125,7 @@ async function ask(session: Session, options: VisitOptions): Promise<Asked> {
       (error: unknown) => String(error),
     );
   const endedBy = await Promise.race([answer, enough, late]);
-  return { askedAt, tokensAt, periods, ...left, endedBy };
+  return { askedAt, tokensAt, shownAt, periods, ...left, endedBy };
 }
 
 globalThis.cold = { visit };

@@ -1,3 +1,5 @@
+import { EvenGaps } from './even-gaps.ts';
+
 /** A text with the answer that grows at its end. One route at a time speaks it. */
 export interface Speaker {
   /** Adds a token; false when the answer takes no more, or none of this speaker's. */
@@ -7,6 +9,7 @@ export interface Speaker {
 }
 
 export class Answer {
+  readonly gaps = new EvenGaps();
   readonly tokens: number[];
   /** Index in `tokens` of the answer's first. */
   readonly from: number;
@@ -16,12 +19,17 @@ export class Answer {
   isOver = false;
   /** When the latest token came, by the given clock. */
   lastAt: number;
-  readonly #onToken: (token: number) => boolean;
+  readonly #onToken: (token: number, holdMs: number) => boolean;
   readonly #now: () => number;
   readonly #waiting = new Set<() => void>();
 
   /** `onToken` ends the answer by returning true. */
-  constructor(tokens: number[], until: number, onToken: (token: number) => boolean, now: () => number) {
+  constructor(
+    tokens: number[],
+    until: number,
+    onToken: (token: number, holdMs: number) => boolean,
+    now: () => number,
+  ) {
     this.tokens = tokens;
     this.from = tokens.length;
     this.until = until;
@@ -49,7 +57,7 @@ export class Answer {
     if (this.isOver || this.tokens.length >= this.until) return false;
     this.tokens.push(token);
     this.lastAt = this.#now();
-    this.isOver = this.#onToken(token);
+    this.isOver = this.#onToken(token, this.gaps.holdMs(this.lastAt));
     for (const resolve of this.#waiting) resolve();
     this.#waiting.clear();
     return !this.isOver;

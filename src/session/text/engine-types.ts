@@ -52,8 +52,8 @@ export interface TextRequest {
   readonly now: () => number;
   readonly pause: (ms: number) => Promise<void>;
   readonly signal?: AbortSignal;
-  /** True ends the answer behind this token. */
-  readonly onToken: (token: number) => boolean;
+  /** Told by how many ms it is to be shown later (`EvenGaps`). True ends the answer behind this token. */
+  readonly onToken: (token: number, holdMs: number) => boolean;
   readonly onPeriod: (period: PlanPeriod) => void;
 }
 

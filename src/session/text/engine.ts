@@ -185,6 +185,7 @@ export class TextEngine {
           now: request.now,
           lastAt: () => answer.lastAt,
           next: () => Promise.race([answer.next(), request.pause(STALL_MS)]),
+          expect: (pauseMs: number) => answer.gaps.expect(pauseMs),
         };
         const isMet = prepared.isApart && (await prepared.meet(beat, over.signal).catch(() => false));
         if (isMet && !over.signal.aborted && !answer.isOver) handOver(move);
@@ -230,6 +231,7 @@ export class TextEngine {
       return { next: await this.#switch(move) };
     } finally {
       over.abort();
+      answer.gaps.over();
       request.signal?.removeEventListener('abort', stop);
       await this.#dropUnused(mover);
     }

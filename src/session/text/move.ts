@@ -59,6 +59,8 @@ export interface Beat {
   lastAt(): number;
   /** Resolves when the next has come, or should have long ago. */
   next(): Promise<unknown>;
+  /** The new route's first token will come so many ms behind the old one's last. */
+  expect(pauseMs: number): void;
 }
 
 export interface PreparedMove {
@@ -212,14 +214,19 @@ async function meet(
   beat: Beat,
   until: AbortSignal,
 ): Promise<boolean> {
+  let stepMs = Infinity;
   for (let round = 0; round < MEETING_ROUNDS; round += 1) {
     const began = beat.now();
     // The latest token's row too: it is to be the next one's that begins the new route.
     const behind = await advanceAll(works, tokens, until, 0);
     if (behind === 0) break;
     const ended = beat.now();
+    // A token that came within the first has not been told to wait for what follows.
+    const isTold = stepMs < Infinity;
+    stepMs = Math.min(stepMs, ended - began);
+    beat.expect(stepMs);
     const near = (round < PATIENT_ROUNDS ? JUST_NOW : NOT_LONG_AGO) * (ended - began);
-    if (behind === 1 && ended - beat.lastAt() <= near) return !until.aborted;
+    if (isTold && behind === 1 && ended - beat.lastAt() <= near) return !until.aborted;
   }
   if (!until.aborted) await beat.next();
   return !until.aborted;

@@ -43,10 +43,10 @@ export async function runText(parts: RunTextParts, options: RunTextOptions): Pro
     now: () => clock.now(),
     pause: delay,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
-    onToken: (token) => {
+    onToken: (token, holdMs) => {
       lastMs = clock.now();
       firstMs ??= lastMs;
-      return options.onToken?.(token) ?? false;
+      return options.onToken?.(token, holdMs) ?? false;
     },
     onPeriod: (period) => {
       periods.push(period);

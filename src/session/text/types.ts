@@ -85,8 +85,11 @@ export interface RunTextOptions extends GoalOptions {
   readonly draft?: 'auto' | number;
   readonly move?: boolean;
   readonly signal?: AbortSignal;
-  /** Each token as it is known; true ends the answer behind it. */
-  readonly onToken?: (token: number) => boolean;
+  /**
+   * Each token as it is known; true ends the answer behind it. `holdMs`, 0 but before a move, is how much later it may
+   * be shown, so that the move's pause is spread over the tokens before it.
+   */
+  readonly onToken?: (token: number, holdMs: number) => boolean;
   readonly onMove?: (period: PlanPeriod) => void;
 }
 

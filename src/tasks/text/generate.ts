@@ -12,10 +12,12 @@ import type {
   TextStream,
 } from '../../session/text/types.ts';
 import type { Session } from '../../session/types.ts';
+import { delay } from '../../session/waiting.ts';
 import { readerOf, wordsOf } from '../session-words.ts';
 import { checkLength } from '../tokenizer.ts';
 import { Detokeniser } from './detokenise.ts';
 import { PromptMemory } from './prompt-memory.ts';
+import { ShownLater } from './shown-later.ts';
 import { textStream } from './text-stream.ts';
 
 /** Tokens of an answer where neither caller nor package set a bound. */
@@ -65,12 +67,13 @@ async function generate(
   const detokeniser = new Detokeniser(reader);
   let shown = '';
   let stop: string | undefined;
-  const show = (piece: string): void => {
+  const later = new ShownLater(emit, delay);
+  const show = (piece: string, holdMs = 0): void => {
     if (piece === '' || stop !== undefined) return;
     const step = stops.push(piece);
     stop = step.stop;
     shown += step.text;
-    if (step.text !== '') emit(step.text);
+    if (step.text !== '') later.show(step.text, holdMs);
   };
   const request: RunTextOptions = {
     tokens,
@@ -82,20 +85,21 @@ async function generate(
     ...(options.draft === undefined ? {} : { draft: options.draft }),
     ...(options.move === undefined ? {} : { move: options.move }),
     signal,
-    onToken: (token) => {
+    onToken: (token, holdMs) => {
       options.onToken?.(token);
-      show(detokeniser.push(token));
+      show(detokeniser.push(token), holdMs);
       return stop !== undefined;
     },
     ...(options.onMove === undefined ? {} : { onMove: options.onMove }),
   };
-  const { tokens: made, reason, usage } = await session.runText(request);
+  // Text that is known is shown before a failure is told.
+  const { tokens: made, reason, usage } = await session.runText(request).finally(() => later.flush());
   if (stop === undefined) {
     show(detokeniser.end());
     if (stop === undefined) {
       const rest = stops.end();
       shown += rest;
-      if (rest !== '') emit(rest);
+      if (rest !== '') later.show(rest, 0);
     }
   }
   memory.keep(text + reader.text(made), [...tokens, ...made]);

@@ -72,12 +72,12 @@ describe('a device whose weights still come', () => {
     let count = 0;
     const { tokens } = await engine.run({
       ...asked,
-      onToken: (token) => {
+      onToken: (token, holdMs) => {
         count += 1;
         const [lane] = deviceLanes(places);
         if (lane !== undefined) rowsAt.set(count, lane.rows);
         if (count === 250) behind = PROMPT.length + count - 1 - (lane?.filled({ from: 0, to: 4 }) ?? 0);
-        return asked.onToken(token);
+        return asked.onToken(token, holdMs);
       },
     });
     expect(tokens).toEqual(reference(PROMPT, 400));

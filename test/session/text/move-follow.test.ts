@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { GREEDY } from '../../../src/core/sampling.ts';
 import type { Lane } from '../../../src/runtime/lane.ts';
 import { HeldLane } from '../../../src/session/text/held-lane.ts';
@@ -60,11 +60,16 @@ describe('a move that is prepared', () => {
     expect(upTo).toEqual([5, 6]);
   });
 
+  let expected: number[] = [];
+  beforeEach(() => {
+    expected = [];
+  });
   const beatOf = (tokens: number[], times: { now: () => number; lastAt: () => number }) => ({
     ...times,
     next: async () => {
       tokens.push(5);
     },
+    expect: (pauseMs: number) => expected.push(pauseMs),
   });
 
   it('meets the old route at a token that has just come, with all before it run', async () => {
@@ -112,6 +117,7 @@ describe('a move that is prepared', () => {
     expect(made - calls).toBe(3);
     expect(tokens.length - held.filled(ALL)).toBe(1);
     expect(tokens).not.toContain(5);
+    expect(expected).toEqual([100, 100, 100]);
   });
 
   it('is not apart where both routes use one place', async () => {
