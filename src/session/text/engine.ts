@@ -163,6 +163,31 @@ export class TextEngine {
         resolve(move);
       };
     });
+    // Before the plans are looked at: the first token waits for nothing.
+    const decoded = decodeRoute(
+      {
+        route,
+        tokens,
+        answerFrom,
+        until,
+        sampling: request.sampling,
+        endTokens: request.endTokens,
+        proposals: request.proposals,
+        take,
+        halt: halt.signal,
+      },
+      {
+        lanes: this.#lanes,
+        now: request.now,
+        pieces: (legs, rows) => this.#outlook.pieces(legs, rows),
+        ...(request.signal === undefined ? {} : { signal: request.signal }),
+        onLeg: ({ place, span }, rows, ms) => {
+          const isTold = place === 'endpoint' && this.#places.onEndpointTimes !== undefined;
+          if (!isTold) this.paces[place].learn(span, rows, ms);
+        },
+      },
+    );
+    decoded.catch(() => undefined);
     const mover = this.#mover
       .look({
         current: route,
@@ -196,29 +221,6 @@ export class TextEngine {
     // Its failure is looked at below; here it must not be unheard.
     mover.catch(() => undefined);
     try {
-      const decoded = decodeRoute(
-        {
-          route,
-          tokens,
-          answerFrom,
-          until,
-          sampling: request.sampling,
-          endTokens: request.endTokens,
-          proposals: request.proposals,
-          take,
-          halt: halt.signal,
-        },
-        {
-          lanes: this.#lanes,
-          now: request.now,
-          pieces: (legs, rows) => this.#outlook.pieces(legs, rows),
-          ...(request.signal === undefined ? {} : { signal: request.signal }),
-          onLeg: ({ place, span }, rows, ms) => {
-            const isTold = place === 'endpoint' && this.#places.onEndpointTimes !== undefined;
-            if (!isTold) this.paces[place].learn(span, rows, ms);
-          },
-        },
-      );
       const end = await Promise.race([decoded, handedOver]);
       if ('prepared' in end) {
         for (const { place } of route.legs) this.#lanes[place]?.leave(tokens.length, decoded);

@@ -6,8 +6,11 @@
 /** Gaps from which the usual one is told. */
 const RECENT_GAPS = 16;
 
-/** While the pause is spread, no gap is longer than the usual one by more than this factor, if tokens come as usual. */
-const MAX_STRETCH = 1.5;
+/** Gaps that are longer by this factor are not felt: more than what they differ by on a good link is not spread at once. */
+const STRETCH = 1.2;
+
+/** Of a token; longer pauses are those of a place that goes on as slowly. */
+const MAX_HOLD_MS = 100;
 
 export class EvenGaps {
   readonly #arrivals: number[] = [];
@@ -15,11 +18,16 @@ export class EvenGaps {
   #gapMs = 0;
   #mostMs = 0;
 
-  /** A token will soon come so many ms behind the one before it. */
-  expect(pauseMs: number): void {
+  /**
+   * A token will soon come so many ms behind the one before it. Whether those before it have been held long enough,
+   * if the latest was the last of them.
+   */
+  expect(pauseMs: number): boolean {
     const usual = this.#usualMs();
-    this.#gapMs = Math.min(pauseMs, MAX_STRETCH * usual);
-    this.#mostMs = Math.max(0, pauseMs - usual);
+    this.#gapMs = STRETCH * usual;
+    this.#mostMs = Math.min(MAX_HOLD_MS, Math.max(0, pauseMs - usual));
+    const held = this.#shownAt - (this.#arrivals.at(-1) ?? this.#shownAt);
+    return pauseMs - held <= this.#gapMs || held >= MAX_HOLD_MS;
   }
 
   /** It has come, or never will. */

@@ -25,12 +25,10 @@ const FRUITLESS_ROUNDS = 3;
 const MEETING_ROUNDS = 24;
 
 /**
- * A place slower than the text is level when a token has come so shortly before, as a share of its own step. How far
- * its steps end behind tokens drifts from one to the next; one that did not meet a token soon takes what comes.
+ * The first step of the new route picks a token, and ends the old route's: longer than those that only follow, by as
+ * much as was measured with both on one core.
  */
-const JUST_NOW = 1 / 8;
-const PATIENT_ROUNDS = 16;
-const NOT_LONG_AGO = 1 / 2;
+const FIRST_STEP_FACTOR = 1.25;
 
 /** Predicted ms. */
 export interface MoveCosts {
@@ -59,8 +57,11 @@ export interface Beat {
   lastAt(): number;
   /** Resolves when the next has come, or should have long ago. */
   next(): Promise<unknown>;
-  /** The new route's first token will come so many ms behind the old one's last. */
-  expect(pauseMs: number): void;
+  /**
+   * If the new route began now, its first token would come so many ms behind the latest: whether that is no longer
+   * felt. It will be less when more tokens have come.
+   */
+  expect(pauseMs: number): boolean;
 }
 
 export interface PreparedMove {
@@ -70,8 +71,8 @@ export interface PreparedMove {
   /** The new route can begin before the old one has ended: no lane belongs to both. */
   readonly isApart: boolean;
   /**
-   * For a route apart: goes on catching up, and resolves when the new route is to begin, which is when a token
-   * has just come and all before it have been run: the pause is then one step of the new route. False when the period
+   * For a route apart: goes on catching up, and resolves when the new route is to begin, which is when what it lacks is
+   * so little, and the text shown so far behind itself, that its first token is not felt to be late. False when the period
    * ended first. Throws what lanes throw, and `aborted`.
    */
   meet(beat: Beat, until: AbortSignal): Promise<boolean>;
@@ -214,19 +215,16 @@ async function meet(
   beat: Beat,
   until: AbortSignal,
 ): Promise<boolean> {
-  let stepMs = Infinity;
   for (let round = 0; round < MEETING_ROUNDS; round += 1) {
     const began = beat.now();
+    const rows = tokens.length - leastFilled(works);
     // The latest token's row too: it is to be the next one's that begins the new route.
     const behind = await advanceAll(works, tokens, until, 0);
     if (behind === 0) break;
     const ended = beat.now();
-    // A token that came within the first has not been told to wait for what follows.
-    const isTold = stepMs < Infinity;
-    stepMs = Math.min(stepMs, ended - began);
-    beat.expect(stepMs);
-    const near = (round < PATIENT_ROUNDS ? JUST_NOW : NOT_LONG_AGO) * (ended - began);
-    if (isTold && behind === 1 && ended - beat.lastAt() <= near) return !until.aborted;
+    const stepMs = ((ended - began) * behind) / Math.max(1, rows);
+    const isSpread = beat.expect(ended - beat.lastAt() + FIRST_STEP_FACTOR * stepMs);
+    if (isSpread) return !until.aborted;
   }
   if (!until.aborted) await beat.next();
   return !until.aborted;
@@ -235,6 +233,10 @@ async function meet(
 /** Waits for tokens by the lanes' own calls alone: with nothing to catch up with it is done. */
 async function follow(works: readonly Work[], tokens: readonly number[], until: AbortSignal): Promise<void> {
   for (let behind = Infinity; behind > 0 && !until.aborted; ) behind = await advanceAll(works, tokens, until);
+}
+
+function leastFilled(works: readonly Work[]): number {
+  return Math.min(...works.map(({ lane, span }) => lane.filled(span)));
 }
 
 /** Brings all up to the text as it is now but for its last rows; how many tokens came meanwhile. */
