@@ -2,7 +2,9 @@
  * Catches up with a text that runs at the endpoint while the device's weights still come: what is here runs all rows
  * so far, so that little is left to run when the last block arrives and the device takes over.
  */
+import { isIsthmusError } from '../../errors.ts';
 import { climb, nextClimb } from './climb.ts';
+import type { TextPlaces } from './engine-types.ts';
 import type { HeldLane } from './held-lane.ts';
 
 /**
@@ -27,5 +29,34 @@ export async function catchUpAhead({ blocks, lane, tokens }: AheadWork, stop: Ab
     const next = nextClimb(lane, { end: blocks, upTo, tokens, rows: AHEAD_ROWS });
     if (next === undefined) return;
     await climb(lane, next);
+  }
+}
+
+export interface AheadScene {
+  /** So many blocks, from the first on, are to run. */
+  readonly blocks: number;
+  readonly lanes: { device?: HeldLane };
+  readonly places: Pick<TextPlaces, 'ready'>;
+  readonly open: () => Promise<HeldLane>;
+  /** The text; it grows meanwhile. */
+  readonly tokens: readonly number[];
+}
+
+/** The device's lane, opened if there is none, catches up; one that fails is dropped, and told by the move that needs it. */
+export async function runAhead(
+  { blocks, lanes, places, open, tokens }: AheadScene,
+  stop: AbortSignal,
+): Promise<void> {
+  try {
+    await places.ready({ place: 'device', span: { from: 0, to: blocks } });
+    if (stop.aborted) return;
+    const opened = lanes.device ?? (await open());
+    lanes.device ??= opened;
+    await catchUpAhead({ blocks, lane: lanes.device, tokens }, stop);
+  } catch (error) {
+    const lane = lanes.device;
+    delete lanes.device;
+    await lane?.close().catch(() => undefined);
+    if (!isIsthmusError(error)) throw error;
   }
 }

@@ -1,6 +1,6 @@
 import { type IsthmusError, isIsthmusError, throwIfAborted } from '../../errors.ts';
 import { InTurn } from '../../runtime/in-turn.ts';
-import { catchUpAhead } from './ahead.ts';
+import { runAhead } from './ahead.ts';
 import { Answer } from './answer.ts';
 import { climbTo } from './climb.ts';
 import { type DecodeEnd, decodeRoute } from './decode-route.ts';
@@ -9,29 +9,15 @@ import { HeldLane } from './held-lane.ts';
 import { type Move, Mover, type Target } from './mover.ts';
 import { Outlook } from './outlook.ts';
 import type { Pace } from './pace.ts';
+import { isRecoverable, MAX_RECOVERIES, placeOf, routeAfter } from './recovery.ts';
 import { leavesOf, type PlaceName, type Route, routeOf, usesPlace } from './route.ts';
 import type { TextPlan } from './types.ts';
-
-/** Failures that another lane, or another place, may not have. */
-const RECOVERABLE: readonly string[] = [
-  'endpoint-lost',
-  'endpoint-failed',
-  'endpoint-stopping',
-  'unknown-session',
-  'worker-lost',
-  'run-failed',
-  'weights-missing',
-  'limit-exceeded',
-];
 
 /** Tokens after which a running answer is looked at anew: paces and links change without an event. */
 const LOOK_EVERY = 32;
 
 /** A place that is ready to take over waits no longer than so many ms for the other's next token. */
 const STALL_MS = 250;
-
-/** Times that one answer may go on elsewhere; an endless fall between two bad places helps nobody. */
-const MAX_RECOVERIES = 8;
 
 export class TextEngine {
   /** For what runs on the device beside texts. */
@@ -99,7 +85,7 @@ export class TextEngine {
         return { tokens: tokens.slice(answerFrom), reason: end.reason, reused };
       } catch (thrown) {
         throwIfAborted(request.signal);
-        if (!isIsthmusError(thrown) || !RECOVERABLE.includes(thrown.code)) throw thrown;
+        if (!isRecoverable(thrown)) throw thrown;
         recoveries += 1;
         if (recoveries > MAX_RECOVERIES) throw thrown;
         error = thrown;
@@ -279,21 +265,9 @@ export class TextEngine {
     if (usesPlace(current, 'device')) return;
     const blocks = Math.min(this.#places.blocksHere(), this.#outlook.wantedHere(request, current, answer));
     if (blocks === 0) return;
+    const open = (): Promise<HeldLane> => this.#open('device', stop);
     // The lanes of this period: a later one may have others.
-    const lanes = this.#lanes;
-    try {
-      await this.#places.ready({ place: 'device', span: { from: 0, to: blocks } });
-      if (stop.aborted) return;
-      const lane = lanes.device ?? (await this.#open('device', stop));
-      lanes.device ??= lane;
-      await catchUpAhead({ blocks, lane: lanes.device, tokens: answer.tokens }, stop);
-    } catch (error) {
-      // Told by the move that needs the device, if one does; that begins anew.
-      const lane = lanes.device;
-      delete lanes.device;
-      await lane?.close().catch(() => undefined);
-      if (!isIsthmusError(error)) throw error;
-    }
+    await runAhead({ blocks, lanes: this.#lanes, places: this.#places, open, tokens: answer.tokens }, stop);
   }
 
   async #recover(
@@ -302,32 +276,13 @@ export class TextEngine {
     tokens: readonly number[],
     error: IsthmusError,
   ): Promise<{ route: Route; reason: string }> {
-    const place = this.#placeOf(error, failed);
+    const place = placeOf(error, failed, this.#lanes);
     const lane = this.#lanes[place];
     delete this.#lanes[place];
     await lane?.close().catch(() => undefined);
     await this.#places.lost(place, error);
     await this.#places.refresh();
-    const reason = `${place} failed: ${error.message}`;
-    // A lane that timed out, a worker that was started anew: the same route on a new lane.
-    if (error.code === 'unknown-session' || error.code === 'worker-lost') return { route: failed, reason };
-    if (!request.fallback) throw error;
-    // What was not allowed to leave the device does not leave it now: a forced plan falls back here.
-    if (request.plan !== 'auto') {
-      if (failed.id === 'local') throw error;
-      return { route: this.#outlook.asked('local', request), reason };
-    }
-    const route = this.#outlook.elsewhere(request, failed, place, tokens);
-    if (route === undefined) throw error;
-    return { route, reason };
-  }
-
-  /** Whose lane threw it; what no lane threw came of getting a place ready. */
-  #placeOf(error: IsthmusError, route: Route): PlaceName {
-    const place = (['endpoint', 'device'] as const).find((one) => this.#lanes[one]?.hasThrown(error));
-    if (place !== undefined) return place;
-    const isDevice = error.code === 'weights-missing' || error.code === 'worker-lost';
-    return isDevice || !usesPlace(route, 'endpoint') ? 'device' : 'endpoint';
+    return routeAfter(request, { failed, place, error, tokens }, this.#outlook);
   }
 
   async #open(place: PlaceName, signal: AbortSignal | undefined): Promise<HeldLane> {
