@@ -75,7 +75,9 @@ describe.skipIf(!executablePath)('in Chromium', () => {
 
   beforeEach(async () => {
     server = await ShardServer.start();
-    server.files.set('page.html', new TextEncoder().encode('<script type="module" src="page.js"></script>'));
+    // Without an icon of its own the browser asks for one when it likes, and takes the next behaviour with it.
+    const html = '<link rel="icon" href="data:,"><script type="module" src="page.js"></script>';
+    server.files.set('page.html', new TextEncoder().encode(html));
     server.files.set('page.js', script);
     server.files.set('shard', content);
     tab = await (await browser.newContext()).newPage();
