@@ -85,6 +85,8 @@ export interface LoopResult {
 }
 
 export interface Lane {
+  /** Whether what it holds is gone for good, with a connection, say: every call would fail. Absent: a call tells. */
+  readonly isOver?: boolean;
   /**
    * Runs rows through a span. Calls run one after another. Throws `bad-option` for a position beyond the
    * state or a span outside the loop, `input-too-long` beyond the model's context, `bad-tensor`,

@@ -50,6 +50,8 @@ export interface EndpointRequest {
   cancel(): void;
   /** Frames and bytes of this request alone. */
   traffic(): Traffic;
+  /** The other side has ended it, or the connection is gone. */
+  readonly isOver: boolean;
   readonly id: number;
 }
 
@@ -133,6 +135,9 @@ export class EndpointLink {
       next: () => this.#heard(live, queue.next()),
       send: (message, options) => exchanged.send(message, options),
       traffic: () => exchanged.traffic,
+      get isOver() {
+        return queue.isOver;
+      },
       cancel: () => {
         const { isOver } = queue;
         // Whoever still waits for a message must not wait for ever.

@@ -27,6 +27,8 @@ export class LiveConnection {
   readonly #entries = new Map<number, Entry>();
   readonly #hello: MessageQueue;
   readonly #onLoad: (load: EndpointLoad) => void;
+  readonly #onClose: () => void;
+  #isOver = false;
 
   /**
    * @param signal ends the wait for the hello
@@ -41,11 +43,11 @@ export class LiveConnection {
   ) {
     this.#connection = connection;
     this.#onLoad = onLoad;
+    this.#onClose = onClose;
     this.#hello = new MessageQueue(signal);
     connection.onClose((error) => {
       const lost = error ?? new IsthmusError('endpoint-lost', 'the endpoint closed the connection');
-      this.#fail(toIsthmusError(lost, 'endpoint-lost'));
-      onClose();
+      this.#over(toIsthmusError(lost, 'endpoint-lost'));
     });
     connection.onFrame((frame) => this.#deliver(frame));
   }
@@ -77,7 +79,7 @@ export class LiveConnection {
       },
       send: (message, options) => {
         const frame = encodeClientMessage(message, options);
-        this.#connection.send(frame);
+        this.#send(frame);
         entry.traffic = sum(entry.traffic, { framesUp: 1, bytesUp: frame.byteLength });
       },
       forget: () => {
@@ -90,6 +92,23 @@ export class LiveConnection {
   close(error: IsthmusError): void {
     this.#fail(error);
     this.#connection.close();
+  }
+
+  /** What finds it closed has found out before it was told. */
+  #send(frame: Uint8Array): void {
+    try {
+      this.#connection.send(frame);
+    } catch (error) {
+      this.#over(toIsthmusError(error, 'endpoint-lost'));
+      throw error;
+    }
+  }
+
+  #over(error: IsthmusError): void {
+    this.#fail(error);
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#onClose();
   }
 
   #fail(error: IsthmusError): void {

@@ -24,6 +24,8 @@ export class TextEngine {
   readonly beside = new InTurn();
   readonly #places: TextPlaces;
   #lanes: { [place in PlaceName]?: HeldLane } = {};
+  /** Lanes that earlier texts have left, and what they had answered: what they stood on may be gone without a word. */
+  #left: ReadonlyMap<HeldLane, number> = new Map();
   /** The text that the lanes hold a beginning of. */
   #held: readonly number[] = [];
   readonly #mover = new Mover();
@@ -52,6 +54,7 @@ export class TextEngine {
   async run(request: TextRequest): Promise<TextOutcome> {
     const tokens = [...request.tokens];
     const answerFrom = tokens.length;
+    await this.#dropOver();
     const reused = this.#keepCommon(tokens);
     this.#held = tokens;
     this.#outlook.noteBegin(tokens.length - reused);
@@ -100,6 +103,17 @@ export class TextEngine {
     this.#lanes = {};
     this.#held = [];
     for (const lane of lanes) await lane.close().catch(() => undefined);
+  }
+
+  /** A lane that went with its connection, between two texts, holds nothing; the next one is on the new connection. */
+  async #dropOver(): Promise<void> {
+    for (const place of ['device', 'endpoint'] as const) {
+      const lane = this.#lanes[place];
+      if (lane?.isOver !== true) continue;
+      delete this.#lanes[place];
+      await lane.close().catch(() => undefined);
+    }
+    this.#left = new Map(Object.values(this.#lanes).map((lane) => [lane, lane.answers]));
   }
 
   /** Cuts the lanes back to what the new text has in common with the held one. */
@@ -282,7 +296,10 @@ export class TextEngine {
     await lane?.close().catch(() => undefined);
     await this.#places.lost(place, error);
     await this.#places.refresh();
-    return routeAfter(request, { failed, place, error, tokens }, this.#outlook);
+    const isUnused = lane !== undefined && this.#left.get(lane) === lane.answers;
+    const isOld = isUnused && tokens.length === request.tokens.length;
+    const mayReturn = isOld && (this.#places.hasEndpoint() || !request.fallback);
+    return routeAfter(request, { failed, place, error, tokens, mayReturn }, this.#outlook);
   }
 
   async #open(place: PlaceName, signal: AbortSignal | undefined): Promise<HeldLane> {

@@ -15,6 +15,8 @@ export class HeldLane {
   readonly beside: InTurn;
   /** Rows on their way through it. */
   readonly kept = new KeptRows();
+  /** Calls that it has answered. */
+  #answers = 0;
   readonly #thrown = new WeakSet<WeakKey>();
   /** Of what has answered, the calls under way not counted. */
   readonly #filled: number[];
@@ -28,6 +30,14 @@ export class HeldLane {
     this.blocks = blocks;
     this.beside = beside;
     this.#filled = Array.from({ length: blocks }, () => 0);
+  }
+
+  get answers(): number {
+    return this.#answers;
+  }
+
+  get isOver(): boolean {
+    return this.lane.isOver === true;
   }
 
   /** Whether a call of this lane failed with it: tells whose failure it was. */
@@ -120,7 +130,9 @@ export class HeldLane {
 
   async #watched<T>(work: Promise<T>): Promise<T> {
     try {
-      return await work;
+      const answer = await work;
+      this.#answers += 1;
+      return answer;
     } catch (error) {
       if (isObject(error)) this.#thrown.add(error);
       throw error;

@@ -39,17 +39,20 @@ interface Failure {
   readonly error: IsthmusError;
   /** The text so far. */
   readonly tokens: readonly number[];
+  /** It failed before it did anything, on what an earlier text had left: a new lane may do. */
+  readonly mayReturn: boolean;
 }
 
 /** Throws the error where the text may go on nowhere else. */
 export function routeAfter(
   request: TextRequest,
-  { failed, place, error, tokens }: Failure,
+  { failed, place, error, tokens, mayReturn }: Failure,
   outlook: Outlook,
 ): Target {
   const reason = `${place} failed: ${error.message}`;
   // A lane that timed out, a worker that was started anew: the same route on a new lane.
-  if (error.code === 'unknown-session' || error.code === 'worker-lost') return { route: failed, reason };
+  const isLaneAlone = error.code === 'unknown-session' || error.code === 'worker-lost' || mayReturn;
+  if (isLaneAlone) return { route: failed, reason };
   if (!request.fallback) throw error;
   // What was not allowed to leave the device does not leave it now: a forced plan falls back here.
   if (request.plan !== 'auto') {

@@ -129,6 +129,10 @@ class WireLane implements RemoteLane {
     }
   }
 
+  get isOver(): boolean {
+    return this.#calls.isOver || this.#request.isOver;
+  }
+
   filled(span: Span): number {
     return this.#filled.of(span);
   }

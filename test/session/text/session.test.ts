@@ -183,6 +183,44 @@ describe('text in a session', () => {
     await session.close();
   });
 
+  const plansAtTheEndpoint = [['remote'], [{ cut: 2 }], ['auto']] as const;
+  const atEndpoint = async (plan: TextPlan) => {
+    const endpoint = await startEndpoint(pkg);
+    const opened = await open(pkg, { port: endpoint.port, fallback: plan === 'auto' });
+    const asked = () =>
+      opened.session.runText(ask({ plan, ...(plan === 'auto' ? { mode: 'prefer-cloud' } : {}) }));
+    const id = typeof plan === 'string' ? 'remote' : 'split@2';
+    return { ...opened, asked, id };
+  };
+
+  it.each(plansAtTheEndpoint)(
+    'goes on where it was when the connection had broken before a text began: %j',
+    async (plan) => {
+      const { session, wire, asked, id, events } = await atEndpoint(plan);
+      await asked();
+      wire.cut();
+      await until(() => events.some((event) => event.type === 'endpoint' && event.state === 'down'));
+      const { tokens, usage } = await asked();
+      expect(tokens).toEqual(expected);
+      if (id === 'remote') expect(usage.reusedTokens).toBe(0);
+      expect(usage.plans.map((period) => [period.plan, period.error])).toEqual([[id, undefined]]);
+      await session.close();
+    },
+  );
+
+  it.each(plansAtTheEndpoint)(
+    'goes on where it was when it finds out by the text itself: %j',
+    async (plan) => {
+      const { session, wire, asked, id } = await atEndpoint(plan);
+      await asked();
+      wire.cut();
+      const { tokens, usage } = await asked();
+      expect(tokens).toEqual(expected);
+      expect(usage.plans.at(-1)?.plan).toBe(id);
+      await session.close();
+    },
+  );
+
   describe('behind a long prompt', () => {
     const tokens = Array.from({ length: 230 }, (_, at) => 3 + ((at * at + 7 * at) % 150));
     const long = (more: Partial<RunTextOptions> = {}): RunTextOptions =>
@@ -218,7 +256,9 @@ describe('text in a session', () => {
         steps = 0;
         onStep = () => wire.cut();
         const { usage } = await session.runText(long({ plan, tokens: fresh }));
-        expect(usage.plans.map((period) => period.plan)).toContain('local');
+        // On the device, or where it was if a new connection came first and the lane had answered nothing yet.
+        const [begun, next] = usage.plans.map((period) => period.plan);
+        expect(['local', begun]).toContain(next);
         expect((await session.runText(long({ plan }))).tokens).toEqual(same);
       }
       await session.close();
