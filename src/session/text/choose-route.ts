@@ -259,7 +259,8 @@ export function chooseRoute(situation: Situation): RouteChoice {
 
 /**
  * Where a text starts that may move later: at the place that speaks first when the one to prefer keeps the
- * reader waiting, for the move itself costs no pause.
+ * reader waiting, for the move itself costs no pause. Only where the two have no place in common: from a cut to one of its ends
+ * the place that stays has all rows of the other's blocks to run beside the steps of both.
  */
 export function firstRoute(situation: Situation): RouteChoice {
   const choice = chooseRoute(situation);
@@ -270,6 +271,7 @@ export function firstRoute(situation: Situation): RouteChoice {
   const soonest = rankRoutes(situation)
     .filter(({ rejected }) => rejected === undefined)
     .filter(({ route }) => situation.paces.device.isMeasured || !usesPlace(route, 'device'))
+    .filter(({ route }) => !route.legs.some(({ place }) => usesPlace(best.route, place)))
     .sort((a, b) => a.ttftMs - b.ttftMs)[0];
   if (soonest === undefined || best.ttftMs - soonest.ttftMs < FELT_WAIT_MS) return choice;
   const wait = `speaks in ${Math.round(soonest.ttftMs)} ms where ${best.route.id} takes ${Math.round(best.ttftMs)}`;
