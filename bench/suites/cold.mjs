@@ -158,7 +158,7 @@ function judge(first, warmVisits, traffic) {
   const all = warmVisits.map(ttftOf);
   const warm = all.at(-1);
   const times = first.shownAt;
-  const gapsOf = (all) => all.slice(1).map((at, index) => at - all[index]);
+  const gapsOf = (moments) => moments.slice(1).map((at, index) => at - moments[index]);
   const gaps = gapsOf(times);
   // Gap `i` is that before token `i + 1`.
   const move = first.periods.findIndex(({ plan }, index) => index > 0 && plan === 'local');

@@ -27,8 +27,6 @@ export class LiveConnection {
   readonly #entries = new Map<number, Entry>();
   readonly #hello: MessageQueue;
   readonly #onLoad: (load: EndpointLoad) => void;
-  readonly #onClose: () => void;
-  #isOver = false;
 
   /**
    * @param signal ends the wait for the hello
@@ -43,11 +41,11 @@ export class LiveConnection {
   ) {
     this.#connection = connection;
     this.#onLoad = onLoad;
-    this.#onClose = onClose;
     this.#hello = new MessageQueue(signal);
     connection.onClose((error) => {
       const lost = error ?? new IsthmusError('endpoint-lost', 'the endpoint closed the connection');
-      this.#over(toIsthmusError(lost, 'endpoint-lost'));
+      this.#fail(toIsthmusError(lost, 'endpoint-lost'));
+      onClose();
     });
     connection.onFrame((frame) => this.#deliver(frame));
   }
@@ -94,21 +92,14 @@ export class LiveConnection {
     this.#connection.close();
   }
 
-  /** What finds it closed has found out before it was told. */
+  /** A connection that takes no frame is of no use, whether or not it has been told yet that it is closed. */
   #send(frame: Uint8Array): void {
     try {
       this.#connection.send(frame);
     } catch (error) {
-      this.#over(toIsthmusError(error, 'endpoint-lost'));
+      this.close(toIsthmusError(error, 'endpoint-lost'));
       throw error;
     }
-  }
-
-  #over(error: IsthmusError): void {
-    this.#fail(error);
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#onClose();
   }
 
   #fail(error: IsthmusError): void {

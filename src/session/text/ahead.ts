@@ -14,24 +14,6 @@ import type { HeldLane } from './held-lane.ts';
  */
 const AHEAD_ROWS = 16;
 
-export interface AheadWork {
-  /** So many blocks, from the first on, can run. */
-  readonly blocks: number;
-  readonly lane: HeldLane;
-  /** The text; it grows meanwhile. */
-  readonly tokens: readonly number[];
-}
-
-/** Runs what there is to run. Throws what the lane throws. */
-export async function catchUpAhead({ blocks, lane, tokens }: AheadWork, stop: AbortSignal): Promise<void> {
-  while (!stop.aborted && !lane.kept.isFull) {
-    const upTo = Math.floor((tokens.length - 1) / AHEAD_ROWS) * AHEAD_ROWS;
-    const next = nextClimb(lane, { end: blocks, upTo, tokens, rows: AHEAD_ROWS });
-    if (next === undefined) return;
-    await climb(lane, next);
-  }
-}
-
 export interface AheadScene {
   /** So many blocks, from the first on, are to run. */
   readonly blocks: number;
@@ -43,20 +25,28 @@ export interface AheadScene {
 }
 
 /** The device's lane, opened if there is none, catches up; one that fails is dropped, and told by the move that needs it. */
-export async function runAhead(
-  { blocks, lanes, places, open, tokens }: AheadScene,
-  stop: AbortSignal,
-): Promise<void> {
+export async function runAhead(scene: AheadScene, stop: AbortSignal): Promise<void> {
+  const { blocks, lanes, places, open } = scene;
   try {
     await places.ready({ place: 'device', span: { from: 0, to: blocks } });
     if (stop.aborted) return;
     const opened = lanes.device ?? (await open());
     lanes.device ??= opened;
-    await catchUpAhead({ blocks, lane: lanes.device, tokens }, stop);
+    await catchUp(lanes.device, scene, stop);
   } catch (error) {
     const lane = lanes.device;
     delete lanes.device;
     await lane?.close().catch(() => undefined);
     if (!isIsthmusError(error)) throw error;
+  }
+}
+
+/** Runs what there is to run. Throws what the lane throws. */
+async function catchUp(lane: HeldLane, { blocks, tokens }: AheadScene, stop: AbortSignal): Promise<void> {
+  while (!stop.aborted && !lane.kept.isFull) {
+    const upTo = Math.floor((tokens.length - 1) / AHEAD_ROWS) * AHEAD_ROWS;
+    const next = nextClimb(lane, { end: blocks, upTo, tokens, rows: AHEAD_ROWS });
+    if (next === undefined) return;
+    await climb(lane, next);
   }
 }

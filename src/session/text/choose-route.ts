@@ -6,7 +6,7 @@ import type { LinkEstimate } from '../../planner/types.ts';
 import { MESSAGE_BYTES, rowBytes, TOKEN_BYTES } from './crossing-bytes.ts';
 import { overlapMs, type Stage } from './overlap.ts';
 import type { Pace } from './pace.ts';
-import { type Leg, type PlaceName, type Route, routeOf, usesPlace } from './route.ts';
+import { type Leg, type PlaceName, type Route, routeOf, sharesPlace, usesPlace } from './route.ts';
 import { piecesOf, stagesOf } from './route-stages.ts';
 
 /** People read some 5 tokens a second, fast ones 10; a device that makes as many keeps nobody waiting. */
@@ -271,7 +271,7 @@ export function firstRoute(situation: Situation): RouteChoice {
   const soonest = rankRoutes(situation)
     .filter(({ rejected }) => rejected === undefined)
     .filter(({ route }) => situation.paces.device.isMeasured || !usesPlace(route, 'device'))
-    .filter(({ route }) => !route.legs.some(({ place }) => usesPlace(best.route, place)))
+    .filter(({ route }) => !sharesPlace(route, best.route))
     .sort((a, b) => a.ttftMs - b.ttftMs)[0];
   if (soonest === undefined || best.ttftMs - soonest.ttftMs < FELT_WAIT_MS) return choice;
   const wait = `speaks in ${Math.round(soonest.ttftMs)} ms where ${best.route.id} takes ${Math.round(best.ttftMs)}`;

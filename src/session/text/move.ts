@@ -10,7 +10,7 @@ import { throwIfAborted } from '../../errors.ts';
 import { advance, type Beat, catchUp, follow, meet, type Work } from './catching-up.ts';
 import type { HeldLane } from './held-lane.ts';
 import { type LaneSet, laneAt } from './lane-set.ts';
-import { type Leg, livePart, type PlaceName, type Route, without } from './route.ts';
+import { type Leg, livePart, type PlaceName, type Route, sharesPlace, without } from './route.ts';
 
 /** Predicted ms. */
 export interface MoveCosts {
@@ -83,7 +83,7 @@ export async function prepareMove(request: MoveRequest): Promise<PreparedMove> {
   return {
     lanes,
     how: [...now, ...later].map(({ kind, span }) => `${kind} ${span.from}-${span.to}`),
-    isApart: isApart(request) && later.length === 0,
+    isApart: !sharesPlace(request.current, request.target) && later.length === 0,
     meet: (beat, until) => meet(now, request.tokens, beat, until),
     follow: (until) => follow(now, request.tokens, until),
     finish: async () => {
@@ -91,11 +91,6 @@ export async function prepareMove(request: MoveRequest): Promise<PreparedMove> {
     },
     abandon,
   };
-}
-
-function isApart({ current, target }: MoveRequest): boolean {
-  const [only, ...others] = current.legs;
-  return others.length === 0 && only !== undefined && target.legs.every(({ place }) => place !== only.place);
 }
 
 /** A whole loop occupies its lane until it ends: nothing can be copied out of it meanwhile. */

@@ -56,6 +56,10 @@ export function usesPlace(route: Route, place: PlaceName): boolean {
   return route.legs.some((one) => one.place === place);
 }
 
+export function sharesPlace(a: Route, b: Route): boolean {
+  return a.legs.some(({ place }) => usesPlace(b, place));
+}
+
 /** What leaves the device: names of tensors, and `token ids` where the endpoint sees prompt or answer. */
 export function leavesOf(manifest: Manifest, route: Route): readonly string[] {
   const blocks = manifest.blocks.length;
