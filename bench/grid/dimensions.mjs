@@ -105,6 +105,11 @@ export function only(scenarios, words) {
   );
 }
 
+/** Of results those whose scenarios have all of the words. */
+export function resultsOf(results, words) {
+  return results.filter(({ scenario }) => only([scenario], words).length > 0);
+}
+
 /** Scenarios that can share a browser and its sessions, in the order in which they first come; offline is last in each. */
 export function groupsOf(scenarios) {
   const groups = new Map();

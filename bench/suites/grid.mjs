@@ -3,7 +3,7 @@
  * the best measured one, and what everyone else would have taken.
  */
 import { loadavg } from 'node:os';
-import { DEVICES, groupsOf, kindOf, only, SUITES } from '../grid/dimensions.mjs';
+import { DEVICES, groupsOf, kindOf, only, resultsOf, SUITES } from '../grid/dimensions.mjs';
 import { openColdGroup, openWarmGroup } from '../grid/groups.mjs';
 import { openProgress } from '../grid/progress.mjs';
 import { openResults } from '../grid/result-file.mjs';
@@ -67,11 +67,7 @@ export async function measureGrid({ log, options }, size) {
     progress.close();
     await world.close();
   }
-  const all = only(
-    results.all().map(({ scenario }) => scenario),
-    options.only,
-  );
-  const shown = results.all().filter(({ scenario }) => all.includes(scenario));
+  const shown = resultsOf(results.all(), options.only);
   return {
     title: `${size}: the planner beside every forced plan; ${world.source}`,
     text: [
