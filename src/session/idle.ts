@@ -20,6 +20,10 @@ export class IdleWatch {
   readonly #looks: DeviceLooks;
   readonly #glances: LinkGlances;
   #quiet = new AbortController();
+  /** Whether the device was looked at beside what has run at the endpoint since. */
+  #hasLooked = false;
+  /** Fires when the next request comes. */
+  #next = new AbortController();
 
   /** `stop` ends it for good. */
   constructor(shared: Shared, turns: Turns, stop: AbortSignal, device?: WatchedDevice) {
@@ -34,6 +38,8 @@ export class IdleWatch {
   async during<T>(request: Promise<T>): Promise<T> {
     this.#busy += 1;
     this.#quiet.abort();
+    this.#next.abort();
+    this.#next = new AbortController();
     try {
       return await request;
     } finally {
@@ -56,9 +62,26 @@ export class IdleWatch {
     const { device } = this.#shared;
     this.#looks.noteElsewhere();
     if (!device.isFree || !this.#looks.isDue) return;
-    const looking = this.#looks.look(this.#stop);
+    this.#hasLooked = true;
+    this.#lookNow(this.#stop);
+  }
+
+  /**
+   * It has ended. Where device and endpoint share cores a look beside it saw half of the device, and the same cores may
+   * be busy again a moment later. Ends when a request comes.
+   */
+  behindEndpoint(): void {
+    if (!this.#hasLooked && !this.#looks.isDue) return;
+    this.#hasLooked = false;
+    const isAnotherWaiting = this.#busy > 1;
+    if (isAnotherWaiting || !this.#shared.device.isFree) return;
+    this.#lookNow(AbortSignal.any([this.#next.signal, this.#stop]));
+  }
+
+  #lookNow(signal: AbortSignal): void {
+    const looking = this.#looks.look(signal);
     // Whoever needs the device meanwhile waits for its few ms.
-    device.leave(looking);
+    this.#shared.device.leave(looking);
     inBackground(looking);
   }
 

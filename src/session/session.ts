@@ -67,7 +67,7 @@ class LiveSession implements Session {
     const text = {
       sinceSeenMs: () => this.#text?.sinceDeviceMs ?? 0,
       isDoubted: () => this.#text?.isDeviceDoubted ?? false,
-      recheck: async () => this.#text?.recheck() ?? false,
+      recheck: async (signal: AbortSignal) => this.#text?.recheck(signal) ?? false,
     };
     const watched = parts.manifest.text === undefined ? [] : [text];
     this.#idle = new IdleWatch(this.#shared, this.#turns, this.#stop.signal, ...watched);
@@ -220,7 +220,10 @@ class LiveSession implements Session {
 
   #textSide(): TextSide {
     textStage(this.manifest);
-    this.#text ??= new TextSide(this.#shared, () => this.#idle.besideEndpoint());
+    this.#text ??= new TextSide(this.#shared, {
+      begins: () => this.#idle.besideEndpoint(),
+      ended: () => this.#idle.behindEndpoint(),
+    });
     return this.#text;
   }
 

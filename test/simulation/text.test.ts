@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { routeOf } from '../../src/session/text/route.ts';
 import { nothingHeld } from '../../src/simulation/text/held.ts';
 import { playText } from '../../src/simulation/text/play-text.ts';
+import { prefill } from '../../src/simulation/text/prefill.ts';
 import { summariseText, textRegretOf } from '../../src/simulation/text/text-summary.ts';
 import { makeTextWorld } from '../../src/simulation/text/text-world.ts';
 import { Truth } from '../../src/simulation/text/truth.ts';
@@ -54,6 +55,24 @@ describe('a simulated world of texts', () => {
     const lagging = truth.first(split, here, 401);
     const level = truth.first(split, both, 401);
     expect(lagging.deviceMs).toBeGreaterThan(10 * level.deviceMs);
+  });
+
+  it('has pieces of a prompt overlap under a cut, and nothing in one place', () => {
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const world = makeTextWorld(manifest, 1, seed);
+      const [moment] = world.moments;
+      if (moment === undefined) throw new Error('no moment');
+      const truth = new Truth(world, moment);
+      for (const cut of [0, 4, 8, BLOCKS]) {
+        const route = routeOf({ cut }, BLOCKS);
+        const call = { rows: 400, context: 0, picks: 1, runs: 50 };
+        const { ms, deviceMs, endpointMs } = prefill(truth, route, call);
+        const whole = truth.pass(route, call.rows, 0, 1, 50).ms;
+        expect(ms).toBeLessThanOrEqual(whole * (1 + 1e-9));
+        expect(ms).toBeGreaterThanOrEqual(Math.max(deviceMs, endpointMs) * (1 - 1e-9));
+        if (cut === 0 || cut === BLOCKS) expect(ms).toBeCloseTo(whole, 6);
+      }
+    }
   });
 });
 

@@ -9,12 +9,23 @@ import type { Pace } from './pace.ts';
 /** The first block is an embedding more often than not, and says little of the others. */
 export const LOOK_BLOCKS = 3;
 
-/** Of a model that is built as a whole, such a part is looked at. */
+/** Of a model that is built as a whole, such a part is looked at where rows are: they take many times what a step does. */
 const LOOK_SHARE = 1 / 3;
 
-/** How many of all blocks to look at, from the first on. */
-export function blocksToLookAt(all: number, isBuilt: boolean): number {
-  return Math.min(all, isBuilt ? Math.max(LOOK_BLOCKS, Math.ceil(all * LOOK_SHARE)) : LOOK_BLOCKS);
+/** What a look is to tell: with how many blocks, and whether of rows as well as of steps. */
+export interface LookSize {
+  readonly blocks: number;
+  readonly hasRows: boolean;
+}
+
+/**
+ * The more blocks, the less of a look is noise. Steps of the whole model are what answers are made of; what rows take is
+ * looked at until answers have told.
+ */
+export function sizeOfLook(all: number, isBuilt: boolean, hasAnswered: boolean): LookSize {
+  if (!isBuilt) return { blocks: Math.min(all, LOOK_BLOCKS), hasRows: true };
+  if (hasAnswered) return { blocks: all, hasRows: false };
+  return { blocks: Math.min(all, Math.max(LOOK_BLOCKS, Math.ceil(all * LOOK_SHARE))), hasRows: true };
 }
 
 /** Enough rows to see what rows have in common. */
@@ -31,8 +42,21 @@ const BUDGET_MS = 250;
 /** A look that differs by less is noise. */
 const NOISE = 1.1;
 
-/** Behind answers of this device's own: by more than the first blocks and the others are unlike, it has changed since. */
-const CHANGE = 2;
+/**
+ * Behind answers: those before it stood on other lengths of text, and perhaps beside other work. By more than these it
+ * has changed since; the first look behind them does not know yet by how much a look and an answer differ anyway.
+ */
+const CHANGE = 1.3;
+const FIRST_CHANGE = 1.5;
+
+/**
+ * What runs beside a look makes it slower, and nothing makes it faster than the device is. So a faster one is believed
+ * at once, a slower one when so many in a row were, by the least of them.
+ */
+const SLOWER_IN_A_ROW = 3;
+
+/** Looks against answers, as they have been: the one in the middle counts. */
+const MOST_RATIOS = 5;
 
 export interface LookCall {
   readonly span: Span;
@@ -42,17 +66,16 @@ export interface LookCall {
 
 export interface Look {
   readonly span: Span;
-  readonly rows: number;
-  /** Ms of a call with so many rows, and of one with a single row. */
-  readonly rowsMs: number;
+  /** Ms of a call with a single row, and of one with so many, where it was made. */
   readonly stepMs: number;
+  readonly many?: { readonly rows: number; readonly ms: number };
 }
 
-/**
- * @param blocks from the first on, as many as are to be run; the more, the less of it is noise
- * @param isFrontApart whether the first block can run alone, without being built once more for it
- */
-export function* lookAtDevice(blocks: number, isFrontApart: boolean): Generator<LookCall, Look, number> {
+/** @param isFrontApart whether the first block can run alone, without being built once more for it */
+export function* lookAtDevice(
+  { blocks, hasRows }: LookSize,
+  isFrontApart: boolean,
+): Generator<LookCall, Look, number> {
   const span = { from: 0, to: blocks };
   let spentMs = 0;
   const settle = function* (rows: number): Generator<LookCall, number, number> {
@@ -66,21 +89,31 @@ export function* lookAtDevice(blocks: number, isFrontApart: boolean): Generator<
     }
     return least;
   };
-  const all = { span, rows: MANY_ROWS, rowsMs: yield* settle(MANY_ROWS), stepMs: yield* settle(1) };
+  if (!hasRows) return { span, stepMs: yield* settle(1) };
+  const rowsMs = yield* settle(MANY_ROWS);
+  const all: Look = { span, many: { rows: MANY_ROWS, ms: rowsMs }, stepMs: yield* settle(1) };
   if (!isFrontApart || span.to === 1) return all;
   // Else what a call takes beside its work would be counted again for every few blocks of the model.
   const front = { span: { from: 0, to: 1 }, position: 0 };
-  const rowsMs = all.rowsMs - (yield { ...front, rows: MANY_ROWS });
+  const ms = rowsMs - (yield { ...front, rows: MANY_ROWS });
   const stepMs = all.stepMs - (yield { ...front, rows: 1 });
-  return rowsMs > 0 && stepMs > 0 ? { ...all, span: { from: 1, to: span.to }, rowsMs, stepMs } : all;
+  return ms > 0 && stepMs > 0
+    ? { span: { from: 1, to: span.to }, many: { rows: MANY_ROWS, ms }, stepMs }
+    : all;
 }
 
 /** What looks change of a pace. Answers tell more than a look at a few blocks does; a look tells what changed since. */
 export class DeviceBelief {
   readonly #pace: Pace;
-  /** Calls that the pace had learned from, and what a look said as a share of it, when both were last known to agree. */
-  #seen = 0;
-  #usual: number | undefined;
+  /** Calls that the pace had learned from at the latest look; looks are none of them, but the first. */
+  #seen: number | undefined;
+  #hasAnswered = false;
+  /** The latest look that was believed to be faster: what answers behind it take shows what looks are worth. */
+  #trusted: Look | undefined;
+  /** What looks said as shares of what answers took. */
+  readonly #ratios: number[] = [];
+  /** By how much the latest looks in a row were slower. */
+  #slower: number[] = [];
   /** Looks that found what was believed, since the first. */
   #confirmed = 0;
 
@@ -88,32 +121,81 @@ export class DeviceBelief {
     this.#pace = pace;
   }
 
+  /** Whether texts ran here, behind the first look or before it. */
+  get hasAnswered(): boolean {
+    return this.#hasAnswered || (this.#seen === undefined ? this.#pace.isMeasured : this.#isNewer);
+  }
+
   /**
    * What was measured while the session opened is an upper bound (`device/first-costs`), until later looks agree with
    * it, or texts ran here.
    */
   get isDoubted(): boolean {
-    return this.#usual !== undefined && this.#pace.seen === this.#seen && this.#confirmed < CONFIRMING_RUNS;
+    return this.#seen !== undefined && !this.hasAnswered && this.#confirmed < CONFIRMING_RUNS;
   }
 
-  take({ span, rows, rowsMs, stepMs }: Look): void {
+  /** @returns whether anything is believed otherwise now */
+  take(look: Look): boolean {
     const pace = this.#pace;
+    const { span, stepMs, many } = look;
     if (!pace.isMeasured) {
-      pace.learn(span, rows, rowsMs);
+      if (many !== undefined) pace.learn(span, many.rows, many.ms);
       pace.learn(span, 1, stepMs);
+      this.#seen = pace.seen;
+      return true;
     }
+    const isBehindAnswers = this.#seen === undefined || this.#isNewer;
+    if (isBehindAnswers) this.#meetAnswers();
+    const noise = !isBehindAnswers ? NOISE : this.#ratios.length === 0 ? FIRST_CHANGE : CHANGE;
     const ratio = stepMs / pace.ms(span, 1);
-    if (this.#usual !== undefined) {
-      const factor = ratio / this.#usual;
-      const noise = pace.seen === this.#seen ? NOISE : CHANGE;
-      if (factor >= noise || factor <= 1 / noise) {
-        pace.scale(factor);
-        return;
-      }
-      this.#confirmed += 1;
-      if (pace.seen === this.#seen) return;
+    const factor = ratio / middleOf(this.#ratios);
+    if (factor <= 1 / noise) {
+      this.#trusted = look;
+      this.#slower = [];
+      pace.scale(factor, this.#rowsFactor(look, factor));
+      return true;
     }
-    this.#seen = pace.seen;
-    this.#usual = ratio;
+    if (factor >= noise) {
+      this.#slower.push(factor);
+      if (this.#slower.length < SLOWER_IN_A_ROW) return false;
+      pace.scale(Math.min(...this.#slower));
+      this.#slower = [];
+      return true;
+    }
+    this.#slower = [];
+    if (isBehindAnswers) this.#remember(ratio);
+    else this.#confirmed += 1;
+    return false;
   }
+
+  get #isNewer(): boolean {
+    return this.#pace.seen !== this.#seen;
+  }
+
+  #meetAnswers(): void {
+    const { seen } = this.#pace;
+    this.#seen = seen;
+    this.#hasAnswered = true;
+    this.#slower = [];
+    const before = this.#trusted;
+    this.#trusted = undefined;
+    if (before !== undefined) this.#remember(before.stepMs / this.#pace.ms(before.span, 1));
+  }
+
+  #remember(ratio: number): void {
+    this.#ratios.push(ratio);
+    if (this.#ratios.length > MOST_RATIOS) this.#ratios.shift();
+  }
+
+  /** Rows may have been measured beside other work than steps. */
+  #rowsFactor({ span, many, stepMs }: Look, factor: number): number {
+    if (many === undefined || this.#hasAnswered) return factor;
+    const believed = this.#pace.ms(span, many.rows) - this.#pace.ms(span, 1);
+    return believed > 0 ? Math.min(factor, Math.max(0, many.ms - stepMs) / believed) : factor;
+  }
+}
+
+/** A look says what an answer does, until it is known better. */
+function middleOf(ratios: readonly number[]): number {
+  return [...ratios].sort((a, b) => a - b)[Math.floor(ratios.length / 2)] ?? 1;
 }

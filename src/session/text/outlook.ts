@@ -2,12 +2,13 @@
  * What an engine of texts expects of routes: how fast both places are, how long answers have been, and so which route
  * is to be taken, taken over, or built for.
  */
-import { IsthmusError, isIsthmusError } from '../../errors.ts';
+import { IsthmusError } from '../../errors.ts';
 import type { Answer } from './answer.ts';
 import { betterRoute, chooseRoute, firstRoute, forbids, rankRoutes, type Situation } from './choose-route.ts';
 import { stateRowBytes } from './crossing-bytes.ts';
 import type { TextPlaces, TextRequest } from './engine-types.ts';
 import type { LaneSet } from './lane-set.ts';
+import { FIRST_ROWS, likelyRoute, unlessNone } from './likely-route.ts';
 import type { MoveCosts } from './move.ts';
 import type { Target } from './mover.ts';
 import { Pace } from './pace.ts';
@@ -18,9 +19,6 @@ import type { TextPlan } from './types.ts';
 /** Tokens of an answer before there was one, and the weight of the newest. */
 const USUAL_TOKENS = 128;
 const USUAL_RATE = 0.3;
-
-/** Rows that a text lacks where it begins, before one has come: a sentence or two in a template. */
-const FIRST_ROWS = 48;
 
 type Wishes = Pick<TextRequest, 'goal' | 'tokensPerTrip'>;
 
@@ -107,11 +105,7 @@ export class Outlook {
 
   /** What a text like the latest would run on if everything that is here were built; nothing where nothing can run. */
   likely(wishes: Wishes): Route | undefined {
-    const situation = this.#situation(wishes, [], this.#expected(Infinity));
-    const lacking = (): number => this.#rows;
-    return unlessNone(
-      () => chooseRoute({ ...situation, lacking, canFetch: false, buildMs: () => 0 }).best.route,
-    );
+    return likelyRoute(this.#situation(wishes, [], this.#expected(Infinity)), this.#rows);
   }
 
   /** In how many pieces so many rows pass these legs. */
@@ -155,14 +149,5 @@ export class Outlook {
       tokensPerTrip: request.tokensPerTrip(),
       goal: request.goal,
     };
-  }
-}
-
-function unlessNone<T>(look: () => T): T | undefined {
-  try {
-    return look();
-  } catch (error) {
-    if (!isIsthmusError(error)) throw error;
-    return undefined;
   }
 }

@@ -72,10 +72,10 @@ export class Pace {
     else this.#learnRows(rows, whole);
   }
 
-  /** The whole place is taken to have become so many times as slow. */
-  scale(factor: number): void {
+  /** The whole place is taken to have become so many times as slow; each further row by another factor, if need be. */
+  scale(factor: number, rowFactor = factor): void {
     this.#stepMs *= factor;
-    this.#rowMs *= factor;
+    this.#rowMs = Math.max(this.#rowMs * rowFactor, this.#stepMs / MAX_PREFILL_GAIN);
   }
 
   #learnStep(seen: number): void {

@@ -3,12 +3,18 @@ import type { Shared } from '../parts.ts';
 import { goalFor } from '../planning.ts';
 import type { PlanChoice } from '../types.ts';
 import { calibrateText } from './calibrate-text.ts';
-import { blocksToLookAt, DeviceBelief, LOOK_BLOCKS } from './device-look.ts';
+import { DeviceBelief, LOOK_BLOCKS, sizeOfLook } from './device-look.ts';
 import { TextEngine } from './engine.ts';
 import { Proposer } from './proposals.ts';
 import { runText } from './run-text.ts';
 import { SessionPlaces } from './session-places.ts';
 import type { RunTextOptions, RunTextResult, TextPlan } from './types.ts';
+
+/** Texts that the session may run here, and that the endpoint alone makes. */
+export interface AtEndpoint {
+  begins(): void;
+  ended(): void;
+}
 
 export class TextSide {
   readonly #shared: Shared;
@@ -16,16 +22,15 @@ export class TextSide {
   readonly #engine: TextEngine;
   readonly #proposer: Proposer;
   readonly #belief: DeviceBelief;
-  readonly #besideEndpoint: () => void;
+  readonly #atEndpoint: AtEndpoint;
   #isCalibrating = false;
   #calibrations = 0;
   /** Ms when the device was last seen to run text, by an answer or a look. */
   #seenAt = -Infinity;
 
-  /** @param besideEndpoint called when a text that might run here begins to run at the endpoint alone */
-  constructor(shared: Shared, besideEndpoint: () => void) {
+  constructor(shared: Shared, atEndpoint: AtEndpoint) {
     this.#shared = shared;
-    this.#besideEndpoint = besideEndpoint;
+    this.#atEndpoint = atEndpoint;
     this.#places = new SessionPlaces(shared);
     this.#engine = new TextEngine(this.#places);
     this.#belief = new DeviceBelief(this.#engine.paces.device);
@@ -54,12 +59,13 @@ export class TextSide {
         fallback: session.fallback !== false,
         onPeriod: (period) => {
           emit({ type: 'text-plan', period });
-          if (isAuto && period.plan === 'remote') this.#besideEndpoint();
+          if (isAuto && period.plan === 'remote') this.#atEndpoint.begins();
         },
       },
       options,
     );
     if (device.seen > before) this.#seenAt = parts.clock.now();
+    if (isAuto && result.usage.plans.at(-1)?.plan === 'remote') this.#atEndpoint.ended();
     return result;
   }
 
@@ -85,11 +91,11 @@ export class TextSide {
 
   /**
    * Looks whether the device is as fast as it was, which nothing else tells while texts run elsewhere. Resolves
-   * false where its first blocks are not here, and so nothing was run.
+   * false where its first blocks are not here, and so nothing was run. Throws `aborted`: then nothing is believed.
    */
-  async recheck(): Promise<boolean> {
+  async recheck(signal?: AbortSignal): Promise<boolean> {
     if (!this.#isAuto || this.#isCalibrating || !this.#isHere(LOOK_BLOCKS)) return false;
-    await this.#look();
+    await this.#look(signal);
     this.#calibrations = Math.max(1, this.#calibrations);
     await this.#buildLikely();
     // A text that runs beside it may be better off here.
@@ -129,24 +135,25 @@ export class TextSide {
     await this.#look();
   }
 
-  async #look(): Promise<void> {
+  async #look(signal?: AbortSignal): Promise<void> {
     const all = this.#shared.parts.manifest.blocks.length;
     const whole = { place: 'device', span: { from: 0, to: all } } as const;
-    const blocks = blocksToLookAt(all, this.#places.buildMs(whole) === 0);
+    const size = sizeOfLook(all, this.#places.buildMs(whole) === 0, this.#belief.hasAnswered);
     this.#isCalibrating = true;
     try {
       const front = { place: 'device', span: { from: 0, to: 1 } } as const;
       // Built first it is built apart; where others were built with it before, it is not built again for a look.
       if (this.#calibrations === 0) await this.#places.ready(front);
-      await this.#places.ready({ place: 'device', span: { from: 0, to: blocks } });
+      await this.#places.ready({ place: 'device', span: { from: 0, to: size.blocks } });
       const isFrontApart = this.#places.buildMs(front) === 0;
       const lane = await this.#places.openLane('device');
       try {
         this.#belief.take(
-          await calibrateText(lane, blocks, {
+          await calibrateText(lane, size, {
             clock: this.#shared.parts.clock,
             isFrontApart,
             beside: this.#engine.beside,
+            signal,
           }),
         );
         this.#seenAt = this.#shared.parts.clock.now();

@@ -1,9 +1,9 @@
 /**
  * The session's looks at the device as a player takes them: when its first blocks have come, when all have, and again
- * in the quiet behind a request.
+ * behind requests that ran elsewhere, and in the quiet behind others.
  */
-import { recheckInMs } from '../../device/recheck.ts';
-import { DeviceBelief, LOOK_BLOCKS, lookAtDevice } from '../../session/text/device-look.ts';
+import { isLookDue, recheckInMs } from '../../device/recheck.ts';
+import { DeviceBelief, LOOK_BLOCKS, lookAtDevice, sizeOfLook } from '../../session/text/device-look.ts';
 import { computeNoise } from './noise.ts';
 import type { PlayerState } from './player-state.ts';
 import type { Truth } from './truth.ts';
@@ -18,6 +18,8 @@ export class DeviceLooks {
   #seenAt = 0;
   #checkedAt = -Infinity;
   #checkMs = 0;
+  /** Requests that ran elsewhere since the device was seen. */
+  #elsewhere = 0;
 
   constructor(player: PlayerState) {
     this.#player = player;
@@ -27,6 +29,7 @@ export class DeviceLooks {
   /** A request that ended then ran here. */
   seen(at: number): void {
     this.#seenAt = at;
+    this.#elsewhere = 0;
   }
 
   /** As a session does when its first blocks are here, and again when all are. */
@@ -36,29 +39,34 @@ export class DeviceLooks {
     if (this.#player.paces.device.isMeasured && this.#calibrations === 0) return;
     this.#look(truth, isPouring && landed < truth.blocks ? POURING_FACTOR : 1);
     this.#calibrations = wanted;
+    if (wanted > 1) this.#player.buildLikely(truth);
   }
 
-  /** In the quiet behind a request (`session/idle.ts`); the world is met as that left it. */
+  /** Behind a request (`session/idle.ts`); the world is met as that left it. */
   recheck(truth: Truth, ended: number, until: number): void {
-    const sinceSeenMs = ended - this.#seenAt;
-    const at =
-      ended +
-      recheckInMs({
-        sinceSeenMs,
-        sinceCheckMs: ended - this.#checkedAt,
-        isDoubted: false,
-        checkMs: this.#checkMs,
-      });
-    if (at > until || this.#calibrations === 0) return;
+    if (this.#calibrations === 0) return;
+    const ranElsewhere = ended > this.#seenAt;
+    if (ranElsewhere) this.#elsewhere += 1;
+    const watch = {
+      sinceSeenMs: ended - this.#seenAt,
+      sinceCheckMs: ended - this.#checkedAt,
+      isDoubted: this.#belief.isDoubted,
+      checkMs: this.#checkMs,
+      requests: this.#elsewhere,
+    };
+    const at = ranElsewhere && isLookDue(watch) ? ended : ended + recheckInMs(watch);
+    if (at > until) return;
     this.#checkMs = this.#look(truth);
+    this.#player.buildLikely(truth);
     this.#checkedAt = at;
-    this.#seenAt = at;
+    this.seen(at);
   }
 
   /** Ms that it took. */
   #look(truth: Truth, factor = 1): number {
     const player = this.#player;
-    const calls = lookAtDevice(truth.blocks, true);
+    const size = sizeOfLook(truth.blocks, player.held.built >= truth.blocks, this.#belief.hasAnswered);
+    const calls = lookAtDevice(size, true);
     let all = 0;
     let runs = player.held.runs;
     for (let next = calls.next(); ; runs += 1) {

@@ -12,6 +12,7 @@ import {
 import { type Idleness, type Probe, planProbe } from '../../link/probe.ts';
 import type { LinkEstimate } from '../../planner/types.ts';
 import type { Situation } from '../../session/text/choose-route.ts';
+import { FIRST_ROWS, likelyRoute } from '../../session/text/likely-route.ts';
 import { Pace } from '../../session/text/pace.ts';
 import type { PlaceName } from '../../session/text/route.ts';
 import type { Random } from '../random.ts';
@@ -39,6 +40,8 @@ export class PlayerState {
   /** Ms since the session was opened, when the link was last asked about. */
   #now = 0;
   #usual = USUAL_TOKENS;
+  /** Rows that the latest text lacked where it began. */
+  #rows = FIRST_ROWS;
   #buildMsPerByte = BUILD_PRIOR_MS_PER_BYTE;
 
   constructor(world: TextWorld, random: Random) {
@@ -64,6 +67,10 @@ export class PlayerState {
     this.#link = observeLink(this.#link, seen, at);
   }
 
+  noteBegin(rows: number): void {
+    this.#rows = rows;
+  }
+
   learnAnswer(tokens: number): void {
     this.#usual += USUAL_RATE * (tokens - this.#usual);
   }
@@ -76,6 +83,13 @@ export class PlayerState {
     this.#buildMsPerByte += BUILD_RATE * ((ms * computeNoise(this.random)) / bytes - this.#buildMsPerByte);
     this.held = { ...this.held, built: to };
     return ms;
+  }
+
+  /** Before a text comes: what it would run here if all that is here were built (`session/text/text-side.ts`). */
+  buildLikely(truth: Truth): void {
+    const situation = this.situation(truth, 0, truth.moment.length, Infinity);
+    const [leg] = likelyRoute(situation, this.#rows)?.legs ?? [];
+    if (leg?.place === 'device') this.build(truth, leg.span.to);
   }
 
   /**

@@ -38,6 +38,7 @@ export class TextPlanner {
     const player = this.#player;
     this.#idle(truth);
     player.held = rewound(player.held, moment.continues ? moment.length - moment.prompt : 0);
+    player.noteBegin(moment.continues ? moment.prompt : moment.length);
     return player.held;
   }
 

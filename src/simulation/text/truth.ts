@@ -8,6 +8,7 @@ import { expectedTokens } from '../../session/text/draft-cost.ts';
 import { MAX_DRAFTS } from '../../session/text/draft-length.ts';
 import type { PlaceName, Route } from '../../session/text/route.ts';
 import { filled, type Held } from './held.ts';
+import { prefill } from './prefill.ts';
 import type { TextMoment, TextWorld } from './text-world.ts';
 
 /** Ms of waiting, and what of it either end worked. */
@@ -19,7 +20,7 @@ export interface Spent {
 
 export const NOTHING: Spent = { ms: 0, deviceMs: 0, endpointMs: 0 };
 
-const MESSAGE_BYTES = 200;
+export const MESSAGE_BYTES = 200;
 const TOKEN_BYTES = 8;
 
 /** Of what the first run takes too long, this share is left behind each call. */
@@ -80,12 +81,16 @@ export class Truth {
     return device.call(span, rows, context, picks, deviceFactor) * (1 + late);
   }
 
+  /** Of one row between the blocks before a cut and those behind it. */
+  bytesAt(cut: number): number {
+    return this.#rowBytes[cut] ?? 0;
+  }
+
   /** On the way to the endpoint's span and back. */
   linkMs({ from, to }: Span, rows: number, rowsDown = 1): number {
     const { link } = this.moment;
     const { tripOverheadMs } = this.world;
-    const up = this.#rowBytes[from] ?? 0;
-    const down = this.#rowBytes[to] ?? 0;
+    const [up, down] = [this.bytesAt(from), this.bytesAt(to)];
     return (
       link.rttMs +
       tripOverheadMs +
@@ -119,7 +124,8 @@ export class Truth {
       const to = isLast ? length : (starts[index + 1] ?? length);
       if (from >= to) continue;
       const legs = isLast ? route.legs : route.legs.slice(0, index + 1);
-      spent = plus(spent, this.pass({ ...route, legs }, to - from, from, isLast ? 1 : 0, held.runs));
+      const call = { rows: to - from, context: from, picks: isLast ? 1 : 0, runs: held.runs };
+      spent = plus(spent, prefill(this, { ...route, legs }, call));
     }
     return spent;
   }

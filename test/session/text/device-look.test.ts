@@ -4,6 +4,7 @@ import {
   LOOK_BLOCKS,
   type LookCall,
   lookAtDevice,
+  sizeOfLook,
 } from '../../../src/session/text/device-look.ts';
 import { Pace } from '../../../src/session/text/pace.ts';
 import { llmManifest } from '../../fixtures/llm-manifest.ts';
@@ -17,16 +18,24 @@ interface Device {
   readonly callMs?: number;
   /** The first call takes so many times as long; each halves the surplus. */
   readonly cold?: number;
+  /** Of each further row, through one layer; default a quarter of a step. */
+  readonly msPerRow?: number;
 }
 
-function look({ msPerLayer, callMs = 0, cold = 1 }: Device, isFrontApart = true) {
-  const calls = lookAtDevice(LOOK_BLOCKS, isFrontApart);
+const FIRST = { blocks: LOOK_BLOCKS, hasRows: true };
+
+function look(
+  { msPerLayer, callMs = 0, cold = 1, msPerRow = msPerLayer / 4 }: Device,
+  isFrontApart = true,
+  size = FIRST,
+) {
+  const calls = lookAtDevice(size, isFrontApart);
   const made: LookCall[] = [];
   for (let next = calls.next(); ; ) {
     if (next.done) return { found: next.value, made };
     const { span, rows } = next.value;
     const layers = Math.max(0, span.to - 1);
-    const work = callMs + layers * msPerLayer * (1 + (rows - 1) / 4);
+    const work = callMs + layers * (msPerLayer + (rows - 1) * msPerRow);
     next = calls.next(work * (1 + (cold - 1) / 2 ** made.length));
     made.push(next.done ? { span, rows, position: 0 } : next.value);
   }
@@ -61,31 +70,100 @@ describe('a look at a device', () => {
   });
 });
 
+describe('the size of a look', () => {
+  it('is the first blocks until all are built, then a part with rows, and all of it behind answers', () => {
+    expect(sizeOfLook(30, false, true)).toEqual({ blocks: 3, hasRows: true });
+    expect(sizeOfLook(30, true, false)).toEqual({ blocks: 10, hasRows: true });
+    expect(sizeOfLook(30, true, true)).toEqual({ blocks: 30, hasRows: false });
+    expect(sizeOfLook(2, true, false)).toEqual({ blocks: 2, hasRows: true });
+  });
+
+  it('decides which calls are made', () => {
+    const { made } = look({ msPerLayer: 1 }, true, { blocks: BLOCKS, hasRows: false });
+    expect(made.every(({ rows, span }) => rows === 1 && span.to === BLOCKS)).toBe(true);
+    expect(made.length).toBeLessThan(4);
+  });
+});
+
 describe('what looks change of a pace', () => {
-  it('is all of it where nothing else ran, and nothing for noise', () => {
+  function believing(...looks: Device[]) {
     const pace = new Pace(manifest);
     const belief = new DeviceBelief(pace);
-    belief.take(look({ msPerLayer: 4 }).found);
-    belief.take(look({ msPerLayer: 4.2 }).found);
-    expect(pace.ms(ALL, 1)).toBeCloseTo(stepMs(4), 0);
-    belief.take(look({ msPerLayer: 1 }).found);
-    expect(pace.ms(ALL, 1)).toBeCloseTo(stepMs(1), 0);
+    for (const device of looks) belief.take(look(device).found);
+    const answer = (ms: number) => {
+      for (let step = 0; step < 30; step += 1) pace.learn(ALL, 1, ms);
+    };
+    const step = () => pace.ms(ALL, 1);
+    return { pace, belief, answer, step, take: (device: Device) => belief.take(look(device).found) };
+  }
+
+  it('is all of it where nothing else ran, and nothing for noise', () => {
+    const { step, take } = believing({ msPerLayer: 4 });
+    expect(take({ msPerLayer: 4.2 })).toBe(false);
+    expect(step()).toBeCloseTo(stepMs(4), 0);
+    expect(take({ msPerLayer: 1 })).toBe(true);
+    expect(step()).toBeCloseTo(stepMs(1), 0);
+  });
+
+  it('has rows of their own factor, as long as no answer has told', () => {
+    const { pace, take } = believing({ msPerLayer: 4, msPerRow: 4 });
+    take({ msPerLayer: 2, msPerRow: 0.5 });
+    const rowMs = (pace.ms(ALL, 17) - pace.ms(ALL, 1)) / 16;
+    expect(rowMs).toBeCloseTo(stepMs(0.5), 0);
+  });
+
+  it('believes a slower device when three looks in a row have seen it, by the least of them', () => {
+    const { step, take } = believing({ msPerLayer: 4 });
+    expect(take({ msPerLayer: 12 })).toBe(false);
+    expect(take({ msPerLayer: 8 })).toBe(false);
+    expect(take({ msPerLayer: 4 })).toBe(false);
+    expect(take({ msPerLayer: 12 })).toBe(false);
+    expect(take({ msPerLayer: 8 })).toBe(false);
+    expect(step()).toBeCloseTo(stepMs(4), 0);
+    expect(take({ msPerLayer: 10 })).toBe(true);
+    expect(step()).toBeCloseTo(stepMs(8), 0);
+    // What ran beside all three is over.
+    expect(take({ msPerLayer: 4 })).toBe(true);
+    expect(step()).toBeCloseTo(stepMs(4), 0);
   });
 
   it('is the share by which the device changed where answers have told more', () => {
-    const pace = new Pace(manifest);
-    const belief = new DeviceBelief(pace);
-    belief.take(look({ msPerLayer: 1 }).found);
+    const { step, take, answer } = believing({ msPerLayer: 1 });
     // Answers show that all of it is slower than the first layers make think.
-    for (let step = 0; step < 30; step += 1) pace.learn(ALL, 1, 24);
-    belief.take(look({ msPerLayer: 1 }).found);
-    expect(pace.ms(ALL, 1)).toBeCloseTo(24, 0);
-    belief.take(look({ msPerLayer: 3 }).found);
-    expect(pace.ms(ALL, 1)).toBeCloseTo(72, 0);
+    answer(20);
+    take({ msPerLayer: 1 });
+    expect(step()).toBeCloseTo(20, 0);
+    for (let seen = 0; seen < 3; seen += 1) take({ msPerLayer: 3 });
+    expect(step()).toBeCloseTo(60, 0);
     // It changed between an answer and the look behind it.
-    for (let step = 0; step < 30; step += 1) pace.learn(ALL, 1, 72);
-    belief.take(look({ msPerLayer: 0.5 }).found);
-    expect(pace.ms(ALL, 1)).toBeCloseTo(12, 0);
+    answer(60);
+    take({ msPerLayer: 0.5 });
+    expect(step()).toBeCloseTo(10, 0);
+  });
+
+  it('learns from answers what a look was worth that they do not bear out', () => {
+    const { step, take, answer } = believing({ msPerLayer: 1 });
+    answer(stepMs(2));
+    take({ msPerLayer: 1 });
+    expect(step()).toBeCloseTo(stepMs(1), 0);
+    // As slow as before: the first layers are unlike the others.
+    answer(stepMs(2));
+    for (let seen = 0; seen < 5; seen += 1) expect(take({ msPerLayer: 1 })).toBe(false);
+    expect(step()).toBeCloseTo(stepMs(2), 0);
+  });
+
+  it('is not misled for good by work beside the answers, or beside the looks', () => {
+    const { step, take, answer } = believing({ msPerLayer: 1 });
+    answer(stepMs(1));
+    take({ msPerLayer: 1 });
+    // Another tab, while texts ran here: the first quiet look tells.
+    answer(stepMs(2));
+    take({ msPerLayer: 1 });
+    expect(step()).toBeCloseTo(stepMs(1), 0);
+    for (let beside = 0; beside < 8; beside += 1) {
+      take({ msPerLayer: beside % 3 === 2 ? 1 : 2 });
+      expect(step()).toBeCloseTo(stepMs(1), 0);
+    }
   });
 
   it('is doubted until two more looks agree, or answers came', () => {
