@@ -77,11 +77,12 @@ export function* lookAtDevice(
   isFrontApart: boolean,
 ): Generator<LookCall, Look, number> {
   const span = { from: 0, to: blocks };
+  const front = { from: 0, to: 1 };
   let spentMs = 0;
-  const settle = function* (rows: number): Generator<LookCall, number, number> {
+  const settle = function* (of: Span, rows: number): Generator<LookCall, number, number> {
     let least = Infinity;
     for (let run = 0; run < MAX_RUNS; run += 1) {
-      const ms = yield { span, position: 0, rows };
+      const ms = yield { span: of, position: 0, rows };
       spentMs += ms;
       const isGain = ms < GAIN * least;
       least = Math.min(least, ms);
@@ -89,14 +90,14 @@ export function* lookAtDevice(
     }
     return least;
   };
-  if (!hasRows) return { span, stepMs: yield* settle(1) };
-  const rowsMs = yield* settle(MANY_ROWS);
-  const all: Look = { span, many: { rows: MANY_ROWS, ms: rowsMs }, stepMs: yield* settle(1) };
+  if (!hasRows) return { span, stepMs: yield* settle(span, 1) };
+  const rowsMs = yield* settle(span, MANY_ROWS);
+  const all: Look = { span, many: { rows: MANY_ROWS, ms: rowsMs }, stepMs: yield* settle(span, 1) };
   if (!isFrontApart || span.to === 1) return all;
   // Else what a call takes beside its work would be counted again for every few blocks of the model.
-  const front = { span: { from: 0, to: 1 }, position: 0 };
-  const ms = rowsMs - (yield { ...front, rows: MANY_ROWS });
-  const stepMs = all.stepMs - (yield { ...front, rows: 1 });
+  // Settled as they were: a first call that takes longer than it will would leave too little for the others.
+  const ms = rowsMs - (yield* settle(front, MANY_ROWS));
+  const stepMs = all.stepMs - (yield* settle(front, 1));
   return ms > 0 && stepMs > 0
     ? { span: { from: 1, to: span.to }, many: { rows: MANY_ROWS, ms }, stepMs }
     : all;
@@ -110,8 +111,9 @@ export class DeviceBelief {
   #hasAnswered = false;
   /** The latest look that was believed to be faster: what answers behind it take shows what looks are worth. */
   #trusted: Look | undefined;
-  /** What looks said as shares of what answers took. */
-  readonly #ratios: number[] = [];
+  /** What looks said as shares of what answers took; of these blocks, for others tell another share. */
+  #ratios: number[] = [];
+  #blocks: Span = { from: 0, to: 0 };
   /** By how much the latest looks in a row were slower. */
   #slower: number[] = [];
   /** Looks that found what was believed, since the first. */
@@ -146,6 +148,7 @@ export class DeviceBelief {
     }
     const isBehindAnswers = this.#seen === undefined || this.#isNewer;
     if (isBehindAnswers) this.#meetAnswers();
+    this.#lookAt(span);
     const noise = !isBehindAnswers ? NOISE : this.#ratios.length === 0 ? FIRST_CHANGE : CHANGE;
     const ratio = stepMs / pace.ms(span, 1);
     const factor = ratio / middleOf(this.#ratios);
@@ -180,6 +183,13 @@ export class DeviceBelief {
     const before = this.#trusted;
     this.#trusted = undefined;
     if (before !== undefined) this.#remember(before.stepMs / this.#pace.ms(before.span, 1));
+  }
+
+  #lookAt(span: Span): void {
+    if (span.from === this.#blocks.from && span.to === this.#blocks.to) return;
+    this.#blocks = span;
+    this.#ratios = [];
+    this.#slower = [];
   }
 
   #remember(ratio: number): void {

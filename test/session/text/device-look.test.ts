@@ -64,9 +64,24 @@ describe('a look at a device', () => {
     expect(fronts(true).length).toBeGreaterThan(0);
   });
 
+  it('takes no more from the blocks than the first one takes when its code is compiled', () => {
+    const calls = lookAtDevice(FIRST, true);
+    let fronts = 0;
+    for (let next = calls.next(); ; ) {
+      if (next.done) {
+        expect(next.value.stepMs).toBeCloseTo(2, 9);
+        expect(next.value.many?.ms).toBeCloseTo(2, 9);
+        break;
+      }
+      const isFront = next.value.span.to === 1;
+      if (isFront) fronts += 1;
+      next = calls.next(isFront ? (fronts === 1 ? 2.9 : 1) : 3);
+    }
+  });
+
   it('ends soon on a device that is slow, and on one that always gets better', () => {
-    expect(look({ msPerLayer: 500 }).made.length).toBeLessThan(8);
-    expect(look({ msPerLayer: 1, cold: 1e6 }).made.length).toBeLessThan(20);
+    expect(look({ msPerLayer: 500 }).made.length).toBeLessThan(10);
+    expect(look({ msPerLayer: 1, cold: 1e6 }).made.length).toBeLessThan(26);
   });
 });
 
@@ -150,6 +165,19 @@ describe('what looks change of a pace', () => {
     answer(stepMs(2));
     for (let seen = 0; seen < 5; seen += 1) expect(take({ msPerLayer: 1 })).toBe(false);
     expect(step()).toBeCloseTo(stepMs(2), 0);
+  });
+
+  it('tells nothing of other blocks than it was made of', () => {
+    const pace = new Pace(manifest);
+    const belief = new DeviceBelief(pace);
+    belief.take({ span: { from: 1, to: 3 }, stepMs: 4 });
+    // Believed, and answers are twice as slow as the first blocks make think.
+    belief.take({ span: { from: 1, to: 3 }, stepMs: 2 });
+    for (let step = 0; step < 30; step += 1) pace.learn(ALL, 1, 40);
+    expect(belief.take({ span: ALL, stepMs: 40 })).toBe(false);
+    expect(pace.ms(ALL, 1)).toBeCloseTo(40, 0);
+    expect(belief.take({ span: ALL, stepMs: 20 })).toBe(true);
+    expect(pace.ms(ALL, 1)).toBeCloseTo(20, 0);
   });
 
   it('is not misled for good by work beside the answers, or beside the looks', () => {
