@@ -27,6 +27,7 @@ import {
   profileId,
   serialiseProfile,
 } from '../device/profile.ts';
+import { believedOf, SlowerLooks } from '../device/slower-looks.ts';
 import { phaseMs } from '../device/span-ms.ts';
 import { phasesOf } from '../device/work.ts';
 import { IsthmusError, isIsthmusError } from '../errors.ts';
@@ -67,6 +68,7 @@ export class Knowledge {
   #tokenShare = TOKENS_PRIOR_SHARE;
   #tokens: Forecast | undefined;
   #deviceSeenAt: number | undefined;
+  readonly #slower = new SlowerLooks<readonly Run[]>();
   /** Runs that must still bear out what was measured while the session opened. */
   #unconfirmed = 0;
   readonly #told = new ToldLoad();
@@ -215,19 +217,35 @@ export class Knowledge {
   }
 
   /**
-   * Corrects the device's costs by what a request took there, and stores them. What ran while the session opened
-   * bears nothing out.
+   * Corrects the device's costs by what a request took there, or a look at it, and stores them. What ran while the
+   * session opened bears nothing out.
    */
   async observeDevice(
     segmentMs: Readonly<Record<string, number>>,
     workload: Workload,
-    when: 'opening' | 'later' = 'later',
+    when: 'opening' | 'look' | 'request' = 'request',
   ): Promise<void> {
+    if (this.#device === undefined) return;
+    const runs = this.#runsOf(segmentMs, workload);
+    if (runs.length === 0) return;
+    if (this.isDeviceDoubted) this.#compare(runs, when);
+    this.#deviceSeenAt = this.#clock.now();
+    const believed = when === 'look' ? believedOf(this.#slower, this.#measured, runs) : runs;
+    if (when === 'request') this.#slower.clear();
+    if (believed === undefined) return;
+    this.#device = observeRuns(this.#measured, believed);
+    if (this.#stored === undefined) return;
+    const measured = believed.map(({ runs: _, ...measurement }): Measurement => measurement);
+    this.#stored = addMeasurements(this.#stored, measured, this.#clock.epoch());
+    await this.#write(this.#stored);
+  }
+
+  #runsOf(segmentMs: Readonly<Record<string, number>>, workload: Workload): readonly Run[] {
     const extents = stageExtents(this.#manifest, workload.units);
     const runs: Run[] = [];
     for (const [key, total] of Object.entries(segmentMs)) {
       const parsed = parseSegmentKey(key);
-      if (parsed === undefined || this.#device === undefined) continue;
+      if (parsed === undefined) continue;
       const { segment, phase } = parsed;
       const isStep = phase === 'step';
       const units = isStep ? 1 : (extents[segment.stage] ?? 0);
@@ -235,21 +253,14 @@ export class Knowledge {
       const times = isStep ? workload.tokens + 1 : 1;
       runs.push({ segment, phase, units, ms: total / times, runs: times });
     }
-    if (this.#device === undefined || runs.length === 0) return;
-    if (this.isDeviceDoubted) this.#compare(runs, when);
-    this.#device = observeRuns(this.#measured, runs);
-    this.#deviceSeenAt = this.#clock.now();
-    if (this.#stored === undefined) return;
-    const measured = runs.map(({ runs: _, ...measurement }): Measurement => measurement);
-    this.#stored = addMeasurements(this.#stored, measured, this.#clock.epoch());
-    await this.#write(this.#stored);
+    return runs;
   }
 
   /** First costs against what ran behind them. */
-  #compare(runs: readonly Run[], when: 'opening' | 'later'): void {
+  #compare(runs: readonly Run[], when: 'opening' | 'look' | 'request'): void {
     const factor = loweringOf(this.#measured, runs);
     if (factor === 1) {
-      if (when === 'later') this.#unconfirmed -= 1;
+      if (when !== 'opening') this.#unconfirmed -= 1;
       return;
     }
     this.#device = lowered(this.#measured, factor);

@@ -66,7 +66,7 @@ export async function recheck(shared: Shared, signal: AbortSignal): Promise<bool
   if (!shared.device.isFree) return false;
   // A worker that died is for the next request to find: nobody waits for this one.
   const { segmentMs, done } = await rehearseOnce(shared.device.runner, stage, RECHECK, signal);
-  await shared.knowledge.observeDevice(segmentMs, done);
+  await shared.knowledge.observeDevice(segmentMs, done, 'look');
   return true;
 }
 

@@ -178,7 +178,13 @@ class LiveSession implements Session {
     throwIfAborted(signal);
     const work = async (): Promise<RunOutcome> => {
       this.#checkOpen();
-      return runRequest(this.#shared, options, (planned) => this.#idle.beside(planned));
+      let isElsewhere = false;
+      const outcome = await runRequest(this.#shared, options, (planned) => {
+        isElsewhere = planned.plan.kind === 'remote';
+        this.#idle.beside(planned);
+      });
+      if (isElsewhere) this.#idle.behindEndpoint();
+      return outcome;
     };
     // Whatever a request waits for when the session is closed, its caller waits no longer.
     const running = this.#idle.during(this.#turns.take(work, signal));

@@ -102,7 +102,7 @@ export function plannerAgent(world: World, random: Random): Agent {
   const rehearse = (
     moment: Moment,
     { share, tokens }: typeof REHEARSAL,
-    when: 'opening' | 'later' = 'later',
+    when: 'opening' | 'look',
   ): number => {
     const workload = { units: Math.round(typicalUnits * share), tokens };
     const truth = trueCosts(world, { ...moment, workload });
@@ -118,7 +118,7 @@ export function plannerAgent(world: World, random: Random): Agent {
     requests: elsewhere,
   });
   const look = (moment: Moment): void => {
-    checkMs = rehearse(moment, RECHECK);
+    checkMs = rehearse(moment, RECHECK, 'look');
     checkedAt = now;
     elsewhere = 0;
   };

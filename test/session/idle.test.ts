@@ -11,7 +11,6 @@ import {
 } from '../../src/device/recheck.ts';
 import { PROBE_INTERVAL_MS } from '../../src/link/probe.ts';
 import type { OpenedPackage } from '../../src/package/node/open-package.ts';
-import { createMemoryJsonStore } from '../../src/storage/json-store.ts';
 import { importSpeech, onDisk } from '../endpoint/packages.ts';
 import { features } from '../endpoint/with-endpoint.ts';
 import { isUp, open, startEndpoint, until } from './with-session.ts';
@@ -30,19 +29,10 @@ beforeAll(async () => {
 async function idling() {
   const endpoint = await startEndpoint(speech);
   let offset = 0;
-  let profiles = 0;
-  const memory = createMemoryJsonStore();
   const waits: { readonly ms: number; readonly end: AbortController }[] = [];
   const opened = await open(speech, {
     port: endpoint.port,
     clock: { now: () => systemClock.now() + offset, epoch: () => systemClock.epoch() },
-    store: {
-      ...memory,
-      set: async (key, value) => {
-        profiles += 1;
-        await memory.set(key, value);
-      },
-    },
     parts: {
       timeout: (ms) => {
         const wait = new AbortController();
@@ -65,41 +55,53 @@ async function idling() {
       await until(() => waits.some(fits));
       waits.findLast(fits)?.end.abort();
     },
-    writes: () => profiles,
+    /** Calls that the device has run; told when no more come. */
+    runs: async () => {
+      const all = (): number => opened.devices.reduce((sum, { runs }) => sum + runs, 0);
+      for (let before = -1; before !== all(); await new Promise((resolve) => setTimeout(resolve, 50))) {
+        before = all();
+      }
+      return all();
+    },
+    hasRun: () => opened.devices.reduce((sum, { runs }) => sum + runs, 0),
   };
 }
 
 describe('an idle session', () => {
   it('looks at a device on which nothing ran for a while, once', async () => {
-    const { session, later, elapse, writes } = await idling();
-    const before = writes();
+    const { session, later, elapse, runs, hasRun } = await idling();
+    const before = await runs();
     await session.run({ ...request, plan: 'remote' });
     later(RECHECK_AFTER_MS);
     await elapse(RECHECK_QUIET_MS, RECHECK_AFTER_MS);
-    await until(() => writes() > before);
-    expect(writes()).toBe(before + 1);
+    await until(() => hasRun() > before);
+    const looked = await runs();
+    // No other wait has begun that would end in one more.
+    later(TEN_MINUTES_MS);
+    expect(await runs()).toBe(looked);
   });
 
   it('does not wait for a quiet that never comes: a request that needs the endpoint alone leaves the device idle', async () => {
-    const { session, later, writes } = await idling();
-    const before = writes();
+    const { session, later, runs, hasRun } = await idling();
+    const before = await runs();
     later(RECHECK_AFTER_MS);
     await session.run({ ...request, plan: 'remote' });
-    await until(() => writes() > before);
+    await until(() => hasRun() > before);
+    const looked = await runs();
     await session.run({ ...request, plan: 'remote' });
     await session.run({ ...request, plan: 'remote' });
-    expect(writes()).toBe(before + 1);
+    expect(await runs()).toBe(looked);
   });
 
   it('leaves a device alone that has just run', async () => {
-    const { session, elapse, writes } = await idling();
-    const before = writes();
+    const { session, elapse, runs, hasRun } = await idling();
+    const before = await runs();
     await session.run({ ...request, plan: 'remote' });
     // The wait for it is as long as the device is still known for, and another request comes first.
     await session.run({ ...request, plan: 'remote' });
-    expect(writes()).toBe(before);
+    expect(await runs()).toBe(before);
     await elapse(RECHECK_QUIET_MS + 1, RECHECK_AFTER_MS);
-    await until(() => writes() > before);
+    await until(() => hasRun() > before);
   });
 
   it('probes a link of which nothing is known any more', async () => {

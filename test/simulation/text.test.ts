@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { routeOf } from '../../src/session/text/route.ts';
 import { nothingHeld } from '../../src/simulation/text/held.ts';
 import { playText } from '../../src/simulation/text/play-text.ts';
-import { prefill } from '../../src/simulation/text/prefill.ts';
+import { firstToken, prefill } from '../../src/simulation/text/prefill.ts';
 import { summariseText, textRegretOf } from '../../src/simulation/text/text-summary.ts';
 import { makeTextWorld } from '../../src/simulation/text/text-world.ts';
 import { Truth } from '../../src/simulation/text/truth.ts';
@@ -52,8 +52,8 @@ describe('a simulated world of texts', () => {
     const here = { ...none, device: none.device.map(() => 400) };
     const both = { ...here, endpoint: none.endpoint.map(() => 400) };
     const split = routeOf({ cut: 4 }, BLOCKS);
-    const lagging = truth.first(split, here, 401);
-    const level = truth.first(split, both, 401);
+    const lagging = firstToken(truth, split, here, 401);
+    const level = firstToken(truth, split, both, 401);
     expect(lagging.deviceMs).toBeGreaterThan(10 * level.deviceMs);
   });
 

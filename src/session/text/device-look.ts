@@ -4,6 +4,7 @@
  */
 import type { Span } from '../../core/span.ts';
 import { CONFIRMING_RUNS } from '../../device/first-costs.ts';
+import { LOOK_NOISE, SlowerLooks } from '../../device/slower-looks.ts';
 import type { Pace } from './pace.ts';
 
 /** The first block is an embedding more often than not, and says little of the others. */
@@ -39,21 +40,12 @@ const GAIN = 0.95;
 const MAX_RUNS = 6;
 const BUDGET_MS = 250;
 
-/** A look that differs by less is noise. */
-const NOISE = 1.1;
-
 /**
  * Behind answers: those before it stood on other lengths of text, and perhaps beside other work. By more than these it
  * has changed since; the first look behind them does not know yet by how much a look and an answer differ anyway.
  */
 const CHANGE = 1.3;
 const FIRST_CHANGE = 1.5;
-
-/**
- * What runs beside a look makes it slower, and nothing makes it faster than the device is. So a faster one is believed
- * at once, a slower one when so many in a row were, by the least of them.
- */
-const SLOWER_IN_A_ROW = 3;
 
 /** Looks against answers, as they have been: the one in the middle counts. */
 const MOST_RATIOS = 5;
@@ -114,8 +106,7 @@ export class DeviceBelief {
   /** What looks said as shares of what answers took; of these blocks, for others tell another share. */
   #ratios: number[] = [];
   #blocks: Span = { from: 0, to: 0 };
-  /** By how much the latest looks in a row were slower. */
-  #slower: number[] = [];
+  readonly #slower = new SlowerLooks<Look>();
   /** Looks that found what was believed, since the first. */
   #confirmed = 0;
 
@@ -149,23 +140,21 @@ export class DeviceBelief {
     const isBehindAnswers = this.#seen === undefined || this.#isNewer;
     if (isBehindAnswers) this.#meetAnswers();
     this.#lookAt(span);
-    const noise = !isBehindAnswers ? NOISE : this.#ratios.length === 0 ? FIRST_CHANGE : CHANGE;
+    const noise = !isBehindAnswers ? LOOK_NOISE : this.#ratios.length === 0 ? FIRST_CHANGE : CHANGE;
     const ratio = stepMs / pace.ms(span, 1);
     const factor = ratio / middleOf(this.#ratios);
     if (factor <= 1 / noise) {
       this.#trusted = look;
-      this.#slower = [];
+      this.#slower.clear();
       pace.scale(factor, this.#rowsFactor(look, factor));
       return true;
     }
     if (factor >= noise) {
-      this.#slower.push(factor);
-      if (this.#slower.length < SLOWER_IN_A_ROW) return false;
-      pace.scale(Math.min(...this.#slower));
-      this.#slower = [];
-      return true;
+      const believed = this.#slower.take(factor, look);
+      if (believed !== undefined) pace.scale(believed.factor);
+      return believed !== undefined;
     }
-    this.#slower = [];
+    this.#slower.clear();
     if (isBehindAnswers) this.#remember(ratio);
     else this.#confirmed += 1;
     return false;
@@ -179,7 +168,7 @@ export class DeviceBelief {
     const { seen } = this.#pace;
     this.#seen = seen;
     this.#hasAnswered = true;
-    this.#slower = [];
+    this.#slower.clear();
     const before = this.#trusted;
     this.#trusted = undefined;
     if (before !== undefined) this.#remember(before.stepMs / this.#pace.ms(before.span, 1));
@@ -189,7 +178,7 @@ export class DeviceBelief {
     if (span.from === this.#blocks.from && span.to === this.#blocks.to) return;
     this.#blocks = span;
     this.#ratios = [];
-    this.#slower = [];
+    this.#slower.clear();
   }
 
   #remember(ratio: number): void {

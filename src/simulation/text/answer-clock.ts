@@ -2,6 +2,7 @@
  * The virtual clock of one answer: it runs without noise from route to route, each until the answer ends or a better
  * one, prepared beside it, takes over.
  */
+
 import { isIsthmusError } from '../../errors.ts';
 import { betterRoute, firstRoute } from '../../session/text/choose-route.ts';
 import type { Route } from '../../session/text/route.ts';
@@ -9,6 +10,7 @@ import { type DeviceLooks, landingsAfter } from './device-looks.ts';
 import type { Played } from './forced.ts';
 import { afterRoute } from './held.ts';
 import type { PlayerState } from './player-state.ts';
+import { firstToken } from './prefill.ts';
 import { type Move, prepareMove } from './prepare-move.ts';
 import { type LoopCalls, seeLoopEnd, seePrefill, seeStep } from './seen-calls.ts';
 import { NOTHING, plus, type Spent, startsOf, type Truth } from './truth.ts';
@@ -91,7 +93,7 @@ export class AnswerClock {
     };
     look();
     const position = Math.min(...startsOf(route, player.held, text() - 1));
-    const first = truth.first(route, player.held, text());
+    const first = firstToken(truth, route, player.held, text());
     const stalledAt = move === undefined || !move.isApart ? Infinity : move.preparedAt + STALL_MS;
     if (move !== undefined && stalledAt < this.#ms + first.ms) {
       // The other place speaks before this one has read the prompt.

@@ -1,7 +1,9 @@
 /** Requests that run on given routes: one all the time, or one until another takes over. True times. */
+
 import { CATCH_UP_ROWS } from '../../session/text/climb.ts';
 import type { Route } from '../../session/text/route.ts';
 import { afterRoute, filled, type Held } from './held.ts';
+import { firstToken } from './prefill.ts';
 import { NOTHING, plus, type Spent, startsOf, type Truth } from './truth.ts';
 
 export interface Played extends Spent {
@@ -16,7 +18,7 @@ export function playRoute(truth: Truth, route: Route, held: Held): Played {
   if (!truth.canRun(route)) return NEVER;
   const { length, tokens } = truth.moment;
   const waitMs = truth.readyAt(route, held);
-  const first = truth.first(route, held, length);
+  const first = firstToken(truth, route, held, length);
   const rest = truth.tokens(route, tokens - 1, length, held.runs + 1);
   const { ms, deviceMs, endpointMs } = plus(first, rest);
   return { ms: waitMs + ms, deviceMs, endpointMs, ttftMs: waitMs + first.ms, plan: route.id };
@@ -32,7 +34,7 @@ export function playMove(truth: Truth, begin: Route, then: Route, held: Held): P
   if (!truth.canRun(begin) || !truth.canRun(then)) return NEVER;
   const { length, tokens } = truth.moment;
   const beginsAt = truth.readyAt(begin, held);
-  const first = truth.first(begin, held, length);
+  const first = firstToken(truth, begin, held, length);
   const ttftMs = beginsAt + first.ms;
   const lacking = catchUp(truth, then, afterRoute(held, begin, length), length);
   const takesOverAt = Math.max(truth.readyAt(then, held) + lacking.ms, ttftMs);

@@ -4,7 +4,8 @@
  */
 import { bestPieces, overlapMs, type Stage } from '../../session/text/overlap.ts';
 import type { Leg, Route } from '../../session/text/route.ts';
-import { MESSAGE_BYTES, type Spent, type Truth } from './truth.ts';
+import type { Held } from './held.ts';
+import { MESSAGE_BYTES, NOTHING, plus, type Spent, startsOf, type Truth } from './truth.ts';
 
 export interface Rows {
   readonly rows: number;
@@ -14,6 +15,21 @@ export interface Rows {
   readonly picks: number;
   /** Calls that the device has made before. */
   readonly runs: number;
+}
+
+/** State that the legs lack, then the first token, of a text of so many positions. */
+export function firstToken(truth: Truth, route: Route, held: Held, length: number): Spent {
+  const starts = startsOf(route, held, length - 1);
+  let spent = NOTHING;
+  for (const [index, from] of starts.entries()) {
+    const isLast = index === starts.length - 1;
+    const to = isLast ? length : (starts[index + 1] ?? length);
+    if (from >= to) continue;
+    const legs = isLast ? route.legs : route.legs.slice(0, index + 1);
+    const call = { rows: to - from, context: from, picks: isLast ? 1 : 0, runs: held.runs };
+    spent = plus(spent, prefill(truth, { ...route, legs }, call));
+  }
+  return spent;
 }
 
 export function prefill(truth: Truth, route: Route, call: Rows): Spent {

@@ -8,7 +8,6 @@ import { expectedTokens } from '../../session/text/draft-cost.ts';
 import { MAX_DRAFTS } from '../../session/text/draft-length.ts';
 import type { PlaceName, Route } from '../../session/text/route.ts';
 import { filled, type Held } from './held.ts';
-import { prefill } from './prefill.ts';
 import type { TextMoment, TextWorld } from './text-world.ts';
 
 /** Ms of waiting, and what of it either end worked. */
@@ -113,21 +112,6 @@ export class Truth {
       }
     }
     return { ms, deviceMs, endpointMs };
-  }
-
-  /** State that the legs lack, then the first token, of a text of so many positions. */
-  first(route: Route, held: Held, length: number): Spent {
-    const starts = startsOf(route, held, length - 1);
-    let spent = NOTHING;
-    for (const [index, from] of starts.entries()) {
-      const isLast = index === starts.length - 1;
-      const to = isLast ? length : (starts[index + 1] ?? length);
-      if (from >= to) continue;
-      const legs = isLast ? route.legs : route.legs.slice(0, index + 1);
-      const call = { rows: to - from, context: from, picks: isLast ? 1 : 0, runs: held.runs };
-      spent = plus(spent, prefill(this, { ...route, legs }, call));
-    }
-    return spent;
   }
 
   /** So many more tokens, the first of them behind `context` positions; a cut with its best draft length. */
