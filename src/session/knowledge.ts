@@ -13,8 +13,16 @@ import {
 import { CONFIRMING_RUNS, lowered, loweringOf } from '../device/first-costs.ts';
 import { fitProfile, type Measurement } from '../device/fit.ts';
 import { fadeProfile, type LearnedProfile } from '../device/learned-profile.ts';
+import { LookJudge } from '../device/look-judge.ts';
 import { NEW_PACE } from '../device/pace-forecast.ts';
-import { nextSide, observeRuns, type PacedSide, type Run, unpaced } from '../device/paced-side.ts';
+import {
+  expectedMs,
+  nextSide,
+  observeRuns,
+  type PacedSide,
+  type Run,
+  unpaced,
+} from '../device/paced-side.ts';
 import {
   addMeasurements,
   type DeviceProfile,
@@ -27,7 +35,7 @@ import {
   profileId,
   serialiseProfile,
 } from '../device/profile.ts';
-import { believedOf, SlowerLooks } from '../device/slower-looks.ts';
+
 import { phaseMs } from '../device/span-ms.ts';
 import { phasesOf } from '../device/work.ts';
 import { IsthmusError, isIsthmusError } from '../errors.ts';
@@ -68,7 +76,7 @@ export class Knowledge {
   #tokenShare = TOKENS_PRIOR_SHARE;
   #tokens: Forecast | undefined;
   #deviceSeenAt: number | undefined;
-  readonly #slower = new SlowerLooks<readonly Run[]>();
+  readonly #looks = new LookJudge();
   /** Runs that must still bear out what was measured while the session opened. */
   #unconfirmed = 0;
   readonly #told = new ToldLoad();
@@ -230,14 +238,25 @@ export class Knowledge {
     if (runs.length === 0) return;
     if (this.isDeviceDoubted) this.#compare(runs, when);
     this.#deviceSeenAt = this.#clock.now();
-    const believed = when === 'look' ? believedOf(this.#slower, this.#measured, runs) : runs;
-    if (when === 'request') this.#slower.clear();
+    const isLook = when === 'look' && !this.isDeviceDoubted;
+    const believed = isLook ? this.#judged(runs) : runs;
     if (believed === undefined) return;
     this.#device = observeRuns(this.#measured, believed);
+    if (!isLook) this.#looks.noteRequests();
     if (this.#stored === undefined) return;
     const measured = believed.map(({ runs: _, ...measurement }): Measurement => measurement);
     this.#stored = addMeasurements(this.#stored, measured, this.#clock.epoch());
     await this.#write(this.#stored);
+  }
+
+  /** What a look's runs stand for, in ms as requests take them; `undefined` where nothing is learned from it. */
+  #judged(runs: readonly Run[]): readonly Run[] | undefined {
+    const ms = runs.reduce((sum, run) => sum + run.ms * run.runs, 0);
+    const expected = (): number => expectedMs(this.#measured.learned.side, runs);
+    const { factor } = this.#looks.take({ ms, expectedMs: expected });
+    if (factor === undefined) return undefined;
+    const worth = (factor * expected()) / ms;
+    return runs.map((run) => ({ ...run, ms: run.ms * worth }));
   }
 
   #runsOf(segmentMs: Readonly<Record<string, number>>, workload: Workload): readonly Run[] {

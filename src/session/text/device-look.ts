@@ -4,7 +4,7 @@
  */
 import type { Span } from '../../core/span.ts';
 import { CONFIRMING_RUNS } from '../../device/first-costs.ts';
-import { LOOK_NOISE, SlowerLooks } from '../../device/slower-looks.ts';
+import { LookJudge } from '../../device/look-judge.ts';
 import type { Pace } from './pace.ts';
 
 /** The first block is an embedding more often than not, and says little of the others. */
@@ -39,16 +39,6 @@ const MANY_ROWS = 16;
 const GAIN = 0.95;
 const MAX_RUNS = 6;
 const BUDGET_MS = 250;
-
-/**
- * Behind answers: those before it stood on other lengths of text, and perhaps beside other work. By more than these it
- * has changed since; the first look behind them does not know yet by how much a look and an answer differ anyway.
- */
-const CHANGE = 1.3;
-const FIRST_CHANGE = 1.5;
-
-/** Looks against answers, as they have been: the one in the middle counts. */
-const MOST_RATIOS = 5;
 
 export interface LookCall {
   readonly span: Span;
@@ -98,15 +88,11 @@ export function* lookAtDevice(
 /** What looks change of a pace. Answers tell more than a look at a few blocks does; a look tells what changed since. */
 export class DeviceBelief {
   readonly #pace: Pace;
+  readonly #judge = new LookJudge();
   /** Calls that the pace had learned from at the latest look; looks are none of them, but the first. */
   #seen: number | undefined;
   #hasAnswered = false;
-  /** The latest look that was believed to be faster: what answers behind it take shows what looks are worth. */
-  #trusted: Look | undefined;
-  /** What looks said as shares of what answers took; of these blocks, for others tell another share. */
-  #ratios: number[] = [];
   #blocks: Span = { from: 0, to: 0 };
-  readonly #slower = new SlowerLooks<Look>();
   /** Looks that found what was believed, since the first. */
   #confirmed = 0;
 
@@ -137,53 +123,25 @@ export class DeviceBelief {
       this.#seen = pace.seen;
       return true;
     }
-    const isBehindAnswers = this.#seen === undefined || this.#isNewer;
-    if (isBehindAnswers) this.#meetAnswers();
+    if (this.hasAnswered && (this.#seen === undefined || this.#isNewer)) {
+      this.#seen = pace.seen;
+      this.#hasAnswered = true;
+      this.#judge.noteRequests();
+    }
     this.#lookAt(span);
-    const noise = !isBehindAnswers ? LOOK_NOISE : this.#ratios.length === 0 ? FIRST_CHANGE : CHANGE;
-    const ratio = stepMs / pace.ms(span, 1);
-    const factor = ratio / middleOf(this.#ratios);
-    if (factor <= 1 / noise) {
-      this.#trusted = look;
-      this.#slower.clear();
-      pace.scale(factor, this.#rowsFactor(look, factor));
-      return true;
-    }
-    if (factor >= noise) {
-      const believed = this.#slower.take(factor, look);
-      if (believed !== undefined) pace.scale(believed.factor);
-      return believed !== undefined;
-    }
-    this.#slower.clear();
-    if (isBehindAnswers) this.#remember(ratio);
-    else this.#confirmed += 1;
-    return false;
+    const { factor, isSame } = this.#judge.take({ ms: stepMs, expectedMs: () => pace.ms(span, 1) });
+    if (isSame) this.#confirmed += 1;
+    if (factor !== undefined) pace.scale(factor, this.#rowsFactor(look, factor));
+    return factor !== undefined;
   }
 
   get #isNewer(): boolean {
     return this.#pace.seen !== this.#seen;
   }
 
-  #meetAnswers(): void {
-    const { seen } = this.#pace;
-    this.#seen = seen;
-    this.#hasAnswered = true;
-    this.#slower.clear();
-    const before = this.#trusted;
-    this.#trusted = undefined;
-    if (before !== undefined) this.#remember(before.stepMs / this.#pace.ms(before.span, 1));
-  }
-
   #lookAt(span: Span): void {
-    if (span.from === this.#blocks.from && span.to === this.#blocks.to) return;
+    if (span.from !== this.#blocks.from || span.to !== this.#blocks.to) this.#judge.forget();
     this.#blocks = span;
-    this.#ratios = [];
-    this.#slower.clear();
-  }
-
-  #remember(ratio: number): void {
-    this.#ratios.push(ratio);
-    if (this.#ratios.length > MOST_RATIOS) this.#ratios.shift();
   }
 
   /** Rows may have been measured beside other work than steps. */
@@ -192,9 +150,4 @@ export class DeviceBelief {
     const believed = this.#pace.ms(span, many.rows) - this.#pace.ms(span, 1);
     return believed > 0 ? Math.min(factor, Math.max(0, many.ms - stepMs) / believed) : factor;
   }
-}
-
-/** A look says what an answer does, until it is known better. */
-function middleOf(ratios: readonly number[]): number {
-  return [...ratios].sort((a, b) => a - b)[Math.floor(ratios.length / 2)] ?? 1;
 }
