@@ -27,7 +27,7 @@ export async function measureDevice(shared: Shared, signal: AbortSignal | undefi
 export async function isKnown({ parts, device, knowledge }: Shared): Promise<boolean> {
   const { provider, threads } = device.runner;
   const { modelId, agent } = parts;
-  return (await knowledge.recall({ model: modelId, provider, threads, agent })) !== undefined;
+  return (await knowledge.kept.recall({ model: modelId, provider, threads, agent })) !== undefined;
 }
 
 /** Tries each rival; moves over to one that is faster, between requests. */

@@ -47,18 +47,18 @@ export async function measureProvider(
   const { provider, threads } = runner;
   const key = { model, provider, threads, agent };
   const started = clock.now();
-  const recalled = await knowledge.recall(key);
+  const recalled = await knowledge.kept.recall(key);
   let profile = recalled ?? newProfile(key, clock.epoch());
   if (recalled === undefined) {
     const measurements = await calibrate(manifest, runner, {
       clock,
       ...(signal === undefined ? {} : { signal }),
     });
-    profile = await knowledge.remember(key, measurements);
+    profile = await knowledge.kept.remember(key, measurements);
   }
   const ms = clock.now() - started;
   onEvent({ type: 'profile', provider, ms, cached: recalled !== undefined });
-  return { learned: knowledge.fit(profile, provider), profile, ms };
+  return { learned: knowledge.kept.fit(profile, provider), profile, ms };
 }
 
 /** Costs by sizes alone, where nothing can be measured (no weights here and no way to get them). */
@@ -66,7 +66,7 @@ export function guessProvider(runner: DeviceRunner, tools: ProviderTools): Measu
   const { knowledge, clock, model, agent } = tools;
   const { provider, threads } = runner;
   const profile = newProfile({ model, provider, threads, agent }, clock.epoch());
-  return { learned: knowledge.fit(profile, provider), profile, ms: 0 };
+  return { learned: knowledge.kept.fit(profile, provider), profile, ms: 0 };
 }
 
 export interface Rival {

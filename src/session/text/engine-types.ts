@@ -5,8 +5,8 @@ import type { IsthmusError } from '../../errors.ts';
 import type { Manifest } from '../../package/manifest.ts';
 import type { Goal } from '../../planner/objective.ts';
 import type { Lane } from '../../runtime/lane.ts';
-import type { Situation } from './choose-route.ts';
 import type { Proposals } from './decode-route.ts';
+import type { Situation } from './predict-route.ts';
 import type { Leg, PlaceName } from './route.ts';
 import type { PlanPeriod, TextPlan } from './types.ts';
 

@@ -2,15 +2,15 @@ import { type IsthmusError, isIsthmusError, throwIfAborted } from '../../errors.
 import { InTurn } from '../../runtime/in-turn.ts';
 import { runAhead } from './ahead.ts';
 import { Answer } from './answer.ts';
-import { climbTo } from './climb.ts';
 import { type DecodeEnd, decodeRoute } from './decode-route.ts';
 import type { TextOutcome, TextPlaces, TextRequest } from './engine-types.ts';
-import { HeldLane } from './held-lane.ts';
+import type { HeldLane } from './held-lane.ts';
 import { type Move, Mover, type Target } from './mover.ts';
 import { Outlook } from './outlook.ts';
 import type { Pace } from './pace.ts';
 import { isRecoverable, MAX_RECOVERIES, placeOf, routeAfter } from './recovery.ts';
 import { leavesOf, type PlaceName, type Route, routeOf, usesPlace } from './route.ts';
+import { TextLanes } from './text-lanes.ts';
 import type { TextPlan } from './types.ts';
 
 /** Tokens after which a running answer is looked at anew: paces and links change without an event. */
@@ -23,17 +23,14 @@ export class TextEngine {
   /** For what runs on the device beside texts. */
   readonly beside = new InTurn();
   readonly #places: TextPlaces;
-  #lanes: { [place in PlaceName]?: HeldLane } = {};
-  /** Lanes that earlier texts have left, and what they had answered: what they stood on may be gone without a word. */
-  #left: ReadonlyMap<HeldLane, number> = new Map();
-  /** The text that the lanes hold a beginning of. */
-  #held: readonly number[] = [];
+  readonly #lanes: TextLanes;
   readonly #mover = new Mover();
   readonly #outlook: Outlook;
 
   constructor(places: TextPlaces) {
     this.#places = places;
-    this.#outlook = new Outlook(places, () => this.#lanes);
+    this.#lanes = new TextLanes(places, this.beside);
+    this.#outlook = new Outlook(places, () => this.#lanes.all);
   }
 
   get paces(): { readonly [place in PlaceName]: Pace } {
@@ -54,9 +51,7 @@ export class TextEngine {
   async run(request: TextRequest): Promise<TextOutcome> {
     const tokens = [...request.tokens];
     const answerFrom = tokens.length;
-    await this.#dropOver();
-    const reused = this.#keepCommon(tokens);
-    this.#held = tokens;
+    const reused = await this.#lanes.begin(tokens);
     this.#outlook.noteBegin(tokens.length - reused);
     await this.#places.refresh();
     let { route, reason } = this.#first(request, tokens);
@@ -98,33 +93,8 @@ export class TextEngine {
   }
 
   /** Frees the lanes; the next text begins anew. */
-  async close(): Promise<void> {
-    const lanes = Object.values(this.#lanes);
-    this.#lanes = {};
-    this.#held = [];
-    for (const lane of lanes) await lane.close().catch(() => undefined);
-  }
-
-  /** A lane that went with its connection, between two texts, holds nothing; the next one is on the new connection. */
-  async #dropOver(): Promise<void> {
-    for (const place of ['device', 'endpoint'] as const) {
-      const lane = this.#lanes[place];
-      if (lane?.isOver !== true) continue;
-      delete this.#lanes[place];
-      await lane.close().catch(() => undefined);
-    }
-    this.#left = new Map(Object.values(this.#lanes).map((lane) => [lane, lane.answers]));
-  }
-
-  /** Cuts the lanes back to what the new text has in common with the held one. */
-  #keepCommon(tokens: readonly number[]): number {
-    let common = 0;
-    while (common < tokens.length && tokens[common] === this.#held[common]) common += 1;
-    for (const lane of Object.values(this.#lanes)) lane.rewind(common);
-    const blocks = { from: 0, to: this.#places.manifest.blocks.length };
-    // A text may be held by halves: what is reused is what no place has to run again.
-    const held = Object.values(this.#lanes).map((lane) => lane.filled(blocks));
-    return Math.min(tokens.length - 1, Math.max(0, ...held));
+  close(): Promise<void> {
+    return this.#lanes.close();
   }
 
   #first(request: TextRequest, tokens: readonly number[]): Target {
@@ -140,10 +110,10 @@ export class TextEngine {
   ): Promise<DecodeEnd | { readonly next: { route: Route; reason: string } }> {
     for (const leg of route.legs) {
       await this.#places.ready(leg, request.signal);
-      this.#lanes[leg.place] ??= await this.#open(leg.place, request.signal);
+      this.#lanes.all[leg.place] ??= await this.#lanes.open(leg.place, request.signal);
     }
     const { tokens, from: answerFrom, until } = answer;
-    await this.#climb(route, tokens, request.signal);
+    await this.#lanes.climb(route, tokens, request.signal);
     const halt = new AbortController();
     const speaker = answer.speaker();
     const take = (token: number): boolean => {
@@ -177,7 +147,7 @@ export class TextEngine {
         halt: halt.signal,
       },
       {
-        lanes: this.#lanes,
+        lanes: this.#lanes.all,
         now: request.now,
         pieces: (legs, rows) => this.#outlook.pieces(legs, rows),
         ...(request.signal === undefined ? {} : { signal: request.signal }),
@@ -191,13 +161,13 @@ export class TextEngine {
     const mover = this.#mover
       .look({
         current: route,
-        lanes: this.#lanes,
+        lanes: this.#lanes.all,
         tokens,
         places: this.#places,
         asked: (plan) => this.#outlook.asked(plan, request),
         costs: this.#outlook.costs(),
         sampling: request.sampling,
-        open: (place) => this.#open(place, over.signal),
+        open: (place) => this.#lanes.open(place, over.signal),
         better: () => this.#outlook.better(request, route, answer),
         ahead: (stop) => this.#ahead(request, route, answer, stop),
         over: over.signal,
@@ -223,7 +193,7 @@ export class TextEngine {
     try {
       const end = await Promise.race([decoded, handedOver]);
       if ('prepared' in end) {
-        for (const { place } of route.legs) this.#lanes[place]?.leave(tokens.length, decoded);
+        for (const { place } of route.legs) this.#lanes.all[place]?.leave(tokens.length, decoded);
         return { next: await this.#switch(end) };
       }
       if (end.reason !== 'halted' || answer.isOver || request.signal?.aborted === true) return end;
@@ -246,13 +216,8 @@ export class TextEngine {
       // What could not be copied is made again by the route itself.
       if (!isIsthmusError(error)) throw error;
     }
-    const before = this.#lanes;
-    this.#lanes = { ...move.prepared.lanes };
     move.taken = true;
-    for (const place of ['device', 'endpoint'] as const) {
-      const old = before[place];
-      if (old !== undefined && old !== this.#lanes[place]) await old.close().catch(() => undefined);
-    }
+    await this.#lanes.replace(move.prepared.lanes);
     const how = move.prepared.how.length === 0 ? '' : ` (${move.prepared.how.join(', ')})`;
     return { route: move.route, reason: `${move.reason}${how}` };
   }
@@ -263,25 +228,17 @@ export class TextEngine {
     if (move !== undefined && !move.taken) await move.prepared.abandon();
   }
 
-  /** Brings up blocks that an earlier answer has left behind others, where that takes less than its tokens would. */
-  async #climb(
-    { legs: [first] }: Route,
-    tokens: readonly number[],
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const lane = this.#lanes.device;
-    if (first?.place !== 'device' || lane === undefined || lane.kept.bytes === 0) return;
-    await climbTo(lane, { end: first.span.to, upTo: tokens.length - 1, tokens }, signal);
-  }
-
   /** Beside a text that would be better off here if more of the weights were, and runs elsewhere till then. */
   async #ahead(request: TextRequest, current: Route, answer: Answer, stop: AbortSignal): Promise<void> {
     if (usesPlace(current, 'device')) return;
     const blocks = Math.min(this.#places.blocksHere(), this.#outlook.wantedHere(request, current, answer));
     if (blocks === 0) return;
-    const open = (): Promise<HeldLane> => this.#open('device', stop);
+    const open = (): Promise<HeldLane> => this.#lanes.open('device', stop);
     // The lanes of this period: a later one may have others.
-    await runAhead({ blocks, lanes: this.#lanes, places: this.#places, open, tokens: answer.tokens }, stop);
+    await runAhead(
+      { blocks, lanes: this.#lanes.all, places: this.#places, open, tokens: answer.tokens },
+      stop,
+    );
   }
 
   async #recover(
@@ -290,23 +247,14 @@ export class TextEngine {
     tokens: readonly number[],
     error: IsthmusError,
   ): Promise<{ route: Route; reason: string }> {
-    const place = placeOf(error, failed, this.#lanes);
-    const lane = this.#lanes[place];
-    delete this.#lanes[place];
-    await lane?.close().catch(() => undefined);
+    const place = placeOf(error, failed, this.#lanes.all);
+    const lane = this.#lanes.all[place];
+    await this.#lanes.drop(place);
     await this.#places.lost(place, error);
     await this.#places.refresh();
-    const isUnused = lane !== undefined && this.#left.get(lane) === lane.answers;
+    const isUnused = lane !== undefined && this.#lanes.isUnused(lane);
     const isOld = isUnused && tokens.length === request.tokens.length;
     const mayReturn = isOld && (this.#places.hasEndpoint() || !request.fallback);
     return routeAfter(request, { failed, place, error, tokens, mayReturn }, this.#outlook);
-  }
-
-  async #open(place: PlaceName, signal: AbortSignal | undefined): Promise<HeldLane> {
-    const lane = await this.#places.openLane(place, signal);
-    const { blocks } = this.#places.manifest;
-    return place === 'device'
-      ? new HeldLane(lane, blocks.length, this.beside)
-      : new HeldLane(lane, blocks.length);
   }
 }

@@ -1,6 +1,7 @@
 /** What a text that is yet to come would run on, so that it can be made ready; pure. */
 import { isIsthmusError } from '../../errors.ts';
-import { chooseRoute, type Situation } from './choose-route.ts';
+import { chooseRoute } from './choose-route.ts';
+import type { Situation } from './predict-route.ts';
 import type { Route } from './route.ts';
 
 /** Rows that a text lacks where it begins, before one has come: a sentence or two in a template. */

@@ -4,7 +4,7 @@
  */
 import { IsthmusError } from '../../errors.ts';
 import type { Answer } from './answer.ts';
-import { betterRoute, chooseRoute, firstRoute, forbids, rankRoutes, type Situation } from './choose-route.ts';
+import { betterRoute, chooseRoute, firstRoute, rankRoutes } from './choose-route.ts';
 import { stateRowBytes } from './crossing-bytes.ts';
 import type { TextPlaces, TextRequest } from './engine-types.ts';
 import type { LaneSet } from './lane-set.ts';
@@ -12,6 +12,7 @@ import { FIRST_ROWS, likelyRoute, unlessNone } from './likely-route.ts';
 import type { MoveCosts } from './move.ts';
 import type { Target } from './mover.ts';
 import { Pace } from './pace.ts';
+import { forbids, type Situation } from './predict-route.ts';
 import { type Leg, type PlaceName, type Route, routeOf, usesPlace } from './route.ts';
 import { piecesOf, stagesOf } from './route-stages.ts';
 import type { TextPlan } from './types.ts';

@@ -1,5 +1,5 @@
 /** Who knows the truth: the least time that any route, or any move from one to another, takes from what is held. */
-import { forbids } from '../../session/text/choose-route.ts';
+import { forbids } from '../../session/text/predict-route.ts';
 import { type Route, routeOf } from '../../session/text/route.ts';
 import { NEVER, type Played, playMove, playRoute } from './forced.ts';
 import { afterRoute, type Held } from './held.ts';

@@ -11,9 +11,9 @@ import {
 } from '../../link/estimator.ts';
 import { type Idleness, type Probe, planProbe } from '../../link/probe.ts';
 import type { LinkEstimate } from '../../planner/types.ts';
-import type { Situation } from '../../session/text/choose-route.ts';
 import { FIRST_ROWS, likelyRoute } from '../../session/text/likely-route.ts';
 import { Pace } from '../../session/text/pace.ts';
+import type { Situation } from '../../session/text/predict-route.ts';
 import type { PlaceName } from '../../session/text/route.ts';
 import type { Random } from '../random.ts';
 import { filled, type Held, nothingHeld } from './held.ts';

@@ -1,15 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { type GoalOptions, goalOf } from '../../../src/planner/objective.ts';
-import {
-  betterRoute,
-  chooseRoute,
-  firstRoute,
-  rankRoutes,
-  type Situation,
-} from '../../../src/session/text/choose-route.ts';
+import { betterRoute, chooseRoute, firstRoute, rankRoutes } from '../../../src/session/text/choose-route.ts';
 import { TextEngine } from '../../../src/session/text/engine.ts';
 import type { TextRequest } from '../../../src/session/text/engine-types.ts';
 import { Pace } from '../../../src/session/text/pace.ts';
+import type { Situation } from '../../../src/session/text/predict-route.ts';
 import { routeOf } from '../../../src/session/text/route.ts';
 import type { TextPlan } from '../../../src/session/text/types.ts';
 import { reference } from './fake-lane.ts';

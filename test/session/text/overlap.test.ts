@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { goalOf } from '../../../src/planner/objective.ts';
-import { predictRoute, type Situation } from '../../../src/session/text/choose-route.ts';
 import {
   bestPieces,
   DEFAULT_PIECE_ROWS,
@@ -10,6 +9,7 @@ import {
   type Stage,
 } from '../../../src/session/text/overlap.ts';
 import { Pace } from '../../../src/session/text/pace.ts';
+import { predictRoute, type Situation } from '../../../src/session/text/predict-route.ts';
 import { routeOf } from '../../../src/session/text/route.ts';
 import { piecesOf, stagesOf } from '../../../src/session/text/route-stages.ts';
 import type { TextPlan } from '../../../src/session/text/types.ts';
