@@ -4,6 +4,10 @@ import { NEW_LINK } from '../link/estimator.ts';
 import { type Idleness, planProbe, sendProbe } from '../link/probe.ts';
 import type { EndpointLink } from './endpoint-link.ts';
 import type { Shared } from './parts.ts';
+import { delay, inBackground, orAborted } from './waiting.ts';
+
+/** A first connection is worth a moment. */
+const FIRST_CONNECT_WAIT_MS = 1_500;
 
 /** Connects. Failure is a state, not an error. */
 export async function reachEndpoint(link: EndpointLink): Promise<void> {
@@ -24,6 +28,34 @@ export async function meetEndpoint(shared: Shared): Promise<void> {
   } catch (error) {
     if (!isIsthmusError(error)) throw error;
   }
+}
+
+/**
+ * Before a request: an endpoint that is not there may be back. Who can do without it waits for nothing but a moment for
+ * the very first connection; a page that is offline would wait for each attempt to fail, which browsers put off by
+ * seconds, the longer the more often one has failed. It is looked for meanwhile, and may take over when it comes.
+ * Throws `aborted`.
+ *
+ * @param canRunHere whether the request could run without an endpoint
+ */
+export async function seekEndpoint(
+  shared: Shared,
+  { canRunHere, signal }: { readonly canRunHere: boolean; readonly signal?: AbortSignal | undefined },
+): Promise<void> {
+  const { link } = shared;
+  if (link === undefined || link.state === 'up') return;
+  if (!canRunHere) {
+    // For a connection, and not for a look at the line.
+    const met = meetEndpoint(shared);
+    await orAborted(reachEndpoint(link), signal);
+    inBackground(met);
+    return;
+  }
+  const isFirst = link.state === 'unknown';
+  if (!isFirst && !link.isRetryDue) return;
+  const met = meetEndpoint(shared);
+  if (isFirst) await orAborted(Promise.race([met, delay(FIRST_CONNECT_WAIT_MS)]), signal);
+  else inBackground(met);
 }
 
 /** Looks at the link where so much idleness calls for it. Throws what a ping throws. */

@@ -7,17 +7,14 @@ import type { DeviceRunner } from '../runtime/runner.ts';
 import { type Executed, executePlan } from './execute.ts';
 import { type Abandoned, choiceName, failure, nextChoice, notAgain } from './fallback.ts';
 import { candidateFor, hedgeReport, learnFromRace, mayHedge } from './hedging.ts';
-import { meetEndpoint, reachEndpoint } from './meet-endpoint.ts';
+import { seekEndpoint } from './meet-endpoint.ts';
 import type { Shared } from './parts.ts';
 import { goalFor, hasLoop, planningInput, workloadOf } from './planning.ts';
 import { race } from './race.ts';
 import type { PlanWatch, RaceWon } from './race-types.ts';
 import { reportOf } from './report.ts';
 import type { PlanChoice, RunOptions, RunOutcome } from './types.ts';
-import { delay, inBackground, orAborted } from './waiting.ts';
-
-/** Ms that a request waits for the first connection when it could also run here. */
-const FIRST_CONNECT_WAIT_MS = 1_500;
+import { orAborted } from './waiting.ts';
 
 /** Tokens of one request where the package names no bound. */
 const DEFAULT_MAX_TOKENS = 448;
@@ -207,26 +204,14 @@ class Request {
 
   /** Brings what the choice rests on up to date: weights that arrived, an endpoint that may be back. */
   async #refresh(choice: PlanChoice): Promise<void> {
-    const { parts, options, device, link } = this.#shared;
+    const { parts, options, device } = this.#shared;
     const whole = parts.manifest.blocks.length;
     // What is not here changes nothing of a plan that runs nothing here, and the worker may be busy.
     if (choice !== 'remote' && device.missingBytes(whole) > 0) await device.refreshMissing();
     const isRetry = this.#abandoned.length > 0;
-    if (link === undefined || link.state === 'up' || choice === 'local' || isRetry) return;
+    if (choice === 'local' || isRetry) return;
     const canRunHere = device.missingBytes(whole) === 0 && (choice === 'auto' || options.fallback !== false);
-    const { signal } = this.#options;
-    // What can only run there waits for a connection, and not for a look at the line.
-    if (!canRunHere) {
-      await orAborted(reachEndpoint(link), signal);
-      return;
-    }
-    const isFirst = link.state === 'unknown';
-    if (!isFirst && !link.isRetryDue) return;
-    const attempt = meetEndpoint(this.#shared);
-    // A first connection is worth a moment; an endpoint that is known to be down is looked for meanwhile.
-    if (isFirst) {
-      await orAborted(Promise.race([attempt, delay(FIRST_CONNECT_WAIT_MS)]), signal);
-    } else inBackground(attempt);
+    await seekEndpoint(this.#shared, { canRunHere, signal: this.#options.signal });
   }
 
   async #restart(dead: DeviceRunner): Promise<void> {

@@ -16,8 +16,8 @@ export interface TextPlaces {
   openLane(place: PlaceName, signal?: AbortSignal): Promise<Lane>;
   /** Weights and sessions that a leg needs; resolves when it can run. */
   ready(leg: Leg, signal?: AbortSignal): Promise<void>;
-  /** What plans rest on, brought up to date. */
-  refresh(): Promise<void>;
+  /** What plans for such a text rest on, brought up to date: weights that came, an endpoint that may be back. */
+  refresh(request: Pick<TextRequest, 'plan' | 'fallback' | 'signal'>): Promise<void>;
   /**
    * Told what a call took at the endpoint itself, waiting included and the link not: of each answer as it comes, and
    * of others' as the endpoint tells them. Without it the engine times whole calls.

@@ -53,7 +53,7 @@ export class TextEngine {
     const answerFrom = tokens.length;
     const reused = await this.#lanes.begin(tokens);
     this.#outlook.noteBegin(tokens.length - reused);
-    await this.#places.refresh();
+    await this.#places.refresh(request);
     let { route, reason } = this.#first(request, tokens);
     let error: IsthmusError | undefined;
     const until = answerFrom + request.maxTokens;
@@ -251,7 +251,7 @@ export class TextEngine {
     const lane = this.#lanes.all[place];
     await this.#lanes.drop(place);
     await this.#places.lost(place, error);
-    await this.#places.refresh();
+    await this.#places.refresh(request);
     const isUnused = lane !== undefined && this.#lanes.isUnused(lane);
     const isOld = isUnused && tokens.length === request.tokens.length;
     const mayReturn = isOld && (this.#places.hasEndpoint() || !request.fallback);

@@ -6,9 +6,9 @@ import type { Manifest } from '../../package/manifest.ts';
 import type { LinkEstimate } from '../../planner/types.ts';
 import type { Lane } from '../../runtime/lane.ts';
 import type { DeviceRunner } from '../../runtime/runner.ts';
-import { meetEndpoint, reachEndpoint } from '../meet-endpoint.ts';
+import { seekEndpoint } from '../meet-endpoint.ts';
 import type { Shared } from '../parts.ts';
-import { inBackground, orAborted } from '../waiting.ts';
+import { orAborted } from '../waiting.ts';
 import { DeviceBlocks } from './device-blocks.ts';
 import type { TextPlaces } from './engine-types.ts';
 import { type CallTiming, openRemoteLane, type RemoteLane } from './remote-lane.ts';
@@ -79,16 +79,12 @@ export class SessionPlaces implements TextPlaces {
     await this.#shared.device.use((runner) => this.#blocks.load(runner, leg.span, options));
   }
 
-  async refresh(): Promise<void> {
-    const { device, link } = this.#shared;
-    if (link !== undefined && link.state !== 'up') {
+  async refresh({ plan, fallback, signal }: Parameters<TextPlaces['refresh']>[0]): Promise<void> {
+    if (plan !== 'local') {
       const isAllHere = this.missingBytes({ place: 'device', span: this.#whole }) === 0;
-      const met = meetEndpoint(this.#shared);
-      // What can only begin there waits for no look at the line.
-      await (isAllHere ? met : reachEndpoint(link));
-      inBackground(met);
+      await seekEndpoint(this.#shared, { canRunHere: isAllHere && (plan === 'auto' || fallback), signal });
     }
-    await device.refreshMissing();
+    await this.#shared.device.refreshMissing();
   }
 
   /** Frees what moves have left behind on the device. To be called while nothing runs there. */

@@ -1,5 +1,6 @@
 /** Text through a session: a native device, a real endpoint, and a link between them. */
-import { beforeAll, describe, expect, it } from 'vitest';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '../../../src/core/clock.ts';
 import { GREEDY } from '../../../src/core/sampling.ts';
 import { RECHECK_AFTER_MS } from '../../../src/device/recheck.ts';
@@ -203,10 +204,44 @@ describe('text in a session', () => {
       const { tokens, usage } = await asked();
       expect(tokens).toEqual(expected);
       if (id === 'remote') expect(usage.reusedTokens).toBe(0);
-      expect(usage.plans.map((period) => [period.plan, period.error])).toEqual([[id, undefined]]);
+      const periods = usage.plans.map((period) => [period.plan, period.error]);
+      if (plan === 'auto') {
+        // Who may run here begins here, moves when the connection is there again, and is there with the next text.
+        expect(periods[0]).toEqual(['local', undefined]);
+        expect(periods.slice(1).every(([next, error]) => next === id && error === undefined)).toBe(true);
+        await until(() => events.filter((one) => one.type === 'endpoint' && one.state === 'up').length > 1);
+        expect((await asked()).usage.plans.map((period) => period.plan)).toEqual([id]);
+      } else expect(periods).toEqual([[id, undefined]]);
       await session.close();
     },
   );
+
+  it('waits for no attempt to find an endpoint again where the device can begin', async () => {
+    const endpoint = await startEndpoint(pkg);
+    const attempts: Socket[] = [];
+    const nobody = createServer((socket) => attempts.push(socket)).listen(0, '127.0.0.1');
+    onTestFinished(() => {
+      for (const socket of attempts) socket.destroy();
+      nobody.close();
+    });
+    await until(() => nobody.listening);
+    const { port } = nobody.address() as AddressInfo;
+    let isThere = true;
+    const { session, wire, events } = await open(pkg, { port: () => (isThere ? endpoint.port : port) });
+    await session.runText(ask({ plan: 'local' }));
+    isThere = false;
+    wire.cut();
+    await until(() => events.some((event) => event.type === 'endpoint' && event.state === 'down'));
+    for (const plan of ['auto', 'local'] as const) {
+      const { tokens, usage } = await session.runText(ask({ plan }));
+      expect(tokens).toEqual(expected);
+      expect(usage.plans.map((period) => period.plan)).toEqual(['local']);
+    }
+    // One was made, and is still under way.
+    await until(() => attempts.length > 0);
+    expect(attempts.map(({ destroyed }) => destroyed)).toEqual([false]);
+    await session.close();
+  });
 
   it.each(plansAtTheEndpoint)(
     'goes on where it was when it finds out by the text itself: %j',
