@@ -18,6 +18,9 @@ const NOISE = 1.1;
 const CHANGE = 1.3;
 const FIRST_CHANGE = 1.5;
 
+/** A coarse clock can show any time as next to nothing; a device that changed by more shows it in the next look. */
+const MAX_CHANGE = 8;
+
 /** In a row, before a slower device is believed. */
 export const SLOWER_IN_A_ROW = 3;
 
@@ -57,11 +60,13 @@ export class LookJudge {
 
   /** By what all that is believed of the device is to be multiplied; `undefined` where it is borne out, or stays for now. */
   take(look: Look): { readonly factor?: number; readonly isSame: boolean } {
+    const ratio = look.ms / look.expectedMs();
+    // A clock that stood still, or nothing to compare with.
+    if (!(ratio > 0) || ratio === Infinity) return { isSame: false };
     const isBehind = this.#isBehindRequests;
     this.#isBehindRequests = false;
     const noise = !isBehind ? NOISE : this.#ratios.length === 0 ? FIRST_CHANGE : CHANGE;
-    const ratio = look.ms / look.expectedMs();
-    const factor = ratio / middleOf(this.#ratios);
+    const factor = Math.min(MAX_CHANGE, Math.max(1 / MAX_CHANGE, ratio / middleOf(this.#ratios)));
     if (factor <= 1 / noise) {
       this.#trusted = look;
       this.#slower = [];
@@ -80,7 +85,7 @@ export class LookJudge {
   }
 
   #remember(ratio: number): void {
-    if (!Number.isFinite(ratio)) return;
+    if (!(ratio > 0) || ratio === Infinity) return;
     this.#ratios.push(ratio);
     if (this.#ratios.length > MOST_RATIOS) this.#ratios.shift();
   }

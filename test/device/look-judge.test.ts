@@ -77,6 +77,16 @@ describe('what is believed of a look', () => {
     expect(look(5.5)).toMatchObject({ isSame: false });
   });
 
+  it('is nothing where a clock stood still, and bounded where it is coarse', () => {
+    const { look, judge, believed } = judging(10);
+    expect(look(0)).toEqual({ isSame: false });
+    expect(judge.take({ ms: 1, expectedMs: () => 0 })).toEqual({ isSame: false });
+    expect(judge.take({ ms: Number.NaN, expectedMs: () => 1 })).toEqual({ isSame: false });
+    expect(believed()).toBe(10);
+    look(1e-6);
+    expect(believed()).toBe(10 / 8);
+  });
+
   it('tells nothing of other looks', () => {
     const { look, request, judge, believed } = judging(10, 0.7);
     request(10);
