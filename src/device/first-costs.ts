@@ -5,7 +5,7 @@
  * high, and they are doubted until runs bear them out. Pure, immutable.
  */
 import { learnedProfile } from './learned-profile.ts';
-import { expectedMs, type PacedSide, type Run, unpaced } from './paced-side.ts';
+import { expectedMs, type PacedSide, type Run, tookMs, unpaced } from './paced-side.ts';
 import { scaleSide } from './prior.ts';
 
 /** Requests, or looks, that must bear first costs out: one may still have met the same load. */
@@ -19,8 +19,7 @@ const MAX_LOWERING = 8;
 
 /** By what all costs of `side` are to be multiplied, after `runs` that came behind its opening; 1 where they agree. */
 export function loweringOf(side: PacedSide, runs: readonly Run[]): number {
-  const measured = runs.reduce((sum, { ms, runs: times }) => sum + ms * times, 0);
-  const ratio = measured / expectedMs(side.learned.side, runs);
+  const ratio = tookMs(runs) / expectedMs(side.learned.side, runs);
   return ratio < 1 / LOWER_BY ? Math.max(1 / MAX_LOWERING, ratio) : 1;
 }
 

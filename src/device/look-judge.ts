@@ -61,8 +61,7 @@ export class LookJudge {
   /** By what all that is believed of the device is to be multiplied; `undefined` where it is borne out, or stays for now. */
   take(look: Look): { readonly factor?: number; readonly isSame: boolean } {
     const ratio = look.ms / look.expectedMs();
-    // A clock that stood still, or nothing to compare with.
-    if (!(ratio > 0) || ratio === Infinity) return { isSame: false };
+    if (!isTelling(ratio)) return { isSame: false };
     const isBehind = this.#isBehindRequests;
     this.#isBehindRequests = false;
     const noise = !isBehind ? NOISE : this.#ratios.length === 0 ? FIRST_CHANGE : CHANGE;
@@ -85,10 +84,15 @@ export class LookJudge {
   }
 
   #remember(ratio: number): void {
-    if (!(ratio > 0) || ratio === Infinity) return;
+    if (!isTelling(ratio)) return;
     this.#ratios.push(ratio);
     if (this.#ratios.length > MOST_RATIOS) this.#ratios.shift();
   }
+}
+
+/** Not so where a clock stood still, or there was nothing to compare with. */
+function isTelling(ratio: number): boolean {
+  return ratio > 0 && ratio < Infinity;
 }
 
 /** A look says what a request does, until it is known better. */

@@ -28,7 +28,7 @@ export function observeRuns(side: PacedSide, runs: readonly Run[]): PacedSide {
   );
   if (learned === side.learned) return side;
   const pace = observePace(side.pace, {
-    measuredMs: runs.reduce((sum, { ms, runs: times }) => sum + ms * times, 0),
+    measuredMs: tookMs(runs),
     beforeMs: expectedMs(side.learned.side, runs),
     afterMs: expectedMs(learned.side, runs),
   });
@@ -40,6 +40,11 @@ export function nextSide({ learned, pace }: PacedSide): SideProfile {
   const { factor, by } = paceFactor(pace);
   const { side } = learned;
   return by === 'usual' ? side : scaleSide(side, factor, side);
+}
+
+/** What `runs` took together. */
+export function tookMs(runs: readonly Run[]): number {
+  return runs.reduce((sum, { ms, runs: times }) => sum + ms * times, 0);
 }
 
 /** What `runs` take together, by `side`. */

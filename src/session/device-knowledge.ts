@@ -12,6 +12,7 @@ import {
   observeRuns,
   type PacedSide,
   type Run,
+  tookMs,
   unpaced,
 } from '../device/paced-side.ts';
 import type { DeviceProfile } from '../device/profile.ts';
@@ -154,7 +155,7 @@ export class DeviceKnowledge {
 
   /** What a look's runs stand for, in ms as requests take them; `undefined` where nothing is learned from it. */
   #judged(runs: readonly Run[]): readonly Run[] | undefined {
-    const ms = runs.reduce((sum, run) => sum + run.ms * run.runs, 0);
+    const ms = tookMs(runs);
     const expected = (): number => expectedMs(this.#measured.learned.side, runs);
     const { factor } = this.#looks.take({ ms, expectedMs: expected });
     if (factor === undefined) return undefined;

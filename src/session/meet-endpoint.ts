@@ -44,18 +44,13 @@ export async function seekEndpoint(
 ): Promise<void> {
   const { link } = shared;
   if (link === undefined || link.state === 'up') return;
-  if (!canRunHere) {
-    // For a connection, and not for a look at the line.
-    const met = meetEndpoint(shared);
-    await orAborted(reachEndpoint(link), signal);
-    inBackground(met);
-    return;
-  }
   const isFirst = link.state === 'unknown';
-  if (!isFirst && !link.isRetryDue) return;
+  if (canRunHere && !isFirst && !link.isRetryDue) return;
   const met = meetEndpoint(shared);
-  if (isFirst) await orAborted(Promise.race([met, delay(FIRST_CONNECT_WAIT_MS)]), signal);
-  else inBackground(met);
+  inBackground(met);
+  // For a connection, and not for a look at the line.
+  if (!canRunHere) await orAborted(reachEndpoint(link), signal);
+  else if (isFirst) await orAborted(Promise.race([met, delay(FIRST_CONNECT_WAIT_MS)]), signal);
 }
 
 /** Looks at the link where so much idleness calls for it. Throws what a ping throws. */

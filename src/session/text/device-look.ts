@@ -61,14 +61,14 @@ export function* lookAtDevice(
   const span = { from: 0, to: blocks };
   const front = { from: 0, to: 1 };
   let spentMs = 0;
-  const settle = function* (of: Span, rows: number): Generator<LookCall, number, number> {
+  const settle = function* (of: Span, rows: number, atLeast = 2): Generator<LookCall, number, number> {
     let least = Infinity;
     for (let run = 0; run < MAX_RUNS; run += 1) {
       const ms = yield { span: of, position: 0, rows };
       spentMs += ms;
       const isGain = ms < GAIN * least;
       least = Math.min(least, ms);
-      if (!isGain || (spentMs > BUDGET_MS && run > 0)) break;
+      if (!isGain || (spentMs > BUDGET_MS && run + 1 >= atLeast)) break;
     }
     return least;
   };
@@ -77,9 +77,10 @@ export function* lookAtDevice(
   const all: Look = { span, many: { rows: MANY_ROWS, ms: rowsMs }, stepMs: yield* settle(span, 1) };
   if (!isFrontApart || span.to === 1) return all;
   // Else what a call takes beside its work would be counted again for every few blocks of the model.
-  // Settled as they were: a first call that takes longer than it will would leave too little for the others.
-  const ms = rowsMs - (yield* settle(front, MANY_ROWS));
-  const stepMs = all.stepMs - (yield* settle(front, 1));
+  // Settled as they were: a first call that takes longer than it will would leave too little for the others. Its code
+  // has run by now, so that one call has to do where the time is spent.
+  const ms = rowsMs - (yield* settle(front, MANY_ROWS, 1));
+  const stepMs = all.stepMs - (yield* settle(front, 1, 1));
   return ms > 0 && stepMs > 0
     ? { span: { from: 1, to: span.to }, many: { rows: MANY_ROWS, ms }, stepMs }
     : all;
@@ -90,7 +91,7 @@ export class DeviceBelief {
   readonly #pace: Pace;
   readonly #judge = new LookJudge();
   /** Calls that the pace had learned from at the latest look; looks are none of them, but the first. */
-  #seen: number | undefined;
+  #seen = 0;
   #hasAnswered = false;
   #blocks: Span = { from: 0, to: 0 };
   /** Looks that found what was believed, since the first. */
@@ -102,7 +103,7 @@ export class DeviceBelief {
 
   /** Whether texts ran here, behind the first look or before it. */
   get hasAnswered(): boolean {
-    return this.#hasAnswered || (this.#seen === undefined ? this.#pace.isMeasured : this.#isNewer);
+    return this.#hasAnswered || this.#isNewer;
   }
 
   /**
@@ -110,7 +111,7 @@ export class DeviceBelief {
    * it, or texts ran here.
    */
   get isDoubted(): boolean {
-    return this.#seen !== undefined && !this.hasAnswered && this.#confirmed < CONFIRMING_RUNS;
+    return this.#seen > 0 && !this.hasAnswered && this.#confirmed < CONFIRMING_RUNS;
   }
 
   /** @returns whether anything is believed otherwise now */
@@ -123,7 +124,7 @@ export class DeviceBelief {
       this.#seen = pace.seen;
       return true;
     }
-    if (this.hasAnswered && (this.#seen === undefined || this.#isNewer)) {
+    if (this.#isNewer) {
       this.#seen = pace.seen;
       this.#hasAnswered = true;
       this.#judge.noteRequests();

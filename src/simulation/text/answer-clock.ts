@@ -2,7 +2,6 @@
  * The virtual clock of one answer: it runs without noise from route to route, each until the answer ends or a better
  * one, prepared beside it, takes over.
  */
-
 import { isIsthmusError } from '../../errors.ts';
 import { betterRoute, firstRoute } from '../../session/text/choose-route.ts';
 import type { Route } from '../../session/text/route.ts';

@@ -1,5 +1,4 @@
 /** Requests that run on given routes: one all the time, or one until another takes over. True times. */
-
 import { CATCH_UP_ROWS } from '../../session/text/climb.ts';
 import type { Route } from '../../session/text/route.ts';
 import { afterRoute, filled, type Held } from './held.ts';
