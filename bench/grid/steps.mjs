@@ -35,7 +35,7 @@ export const BACK_UNDER = 0.05;
 
 /**
  * How requests behind a step went, beside plans that were measured in the new state. Pure.
- * @param {readonly { plan: string, totalMs: number, isHedged: boolean }[]} requests in order
+ * @param {readonly { plan: string, totalMs: number, isHedged: boolean, beliefs?: object }[]} requests in order
  * @param {ReadonlyMap<string, number>} measured median ms of each plan that was forced
  * @returns {{ oracle: { plan: string, ms: number }, requests: object[], backAfter: number | null }} `planRegret`: by the
  *   medians, of the plan alone; `regret`: by the request's own time, noise and learning included; `backAfter`: the
@@ -43,10 +43,11 @@ export const BACK_UNDER = 0.05;
  */
 export function judgeStep(requests, measured) {
   const [plan, ms] = [...measured].reduce((a, b) => (b[1] < a[1] ? b : a));
-  const told = requests.map(({ plan: id, totalMs, isHedged }) => ({
+  const told = requests.map(({ plan: id, totalMs, isHedged, beliefs }) => ({
     plan: id,
     ms: totalMs,
     isHedged,
+    beliefs,
     regret: totalMs / ms - 1,
     planRegret: measured.has(id) ? measured.get(id) / ms - 1 : null,
   }));

@@ -71,11 +71,13 @@ async function measureStep(world, step) {
     const forced = await openForced(task, pair.forced);
     await enter(step.from);
     const before = [];
-    for (let index = 0; index < BEFORE; index += 1) before.push(await auto());
+    for (let index = 0; index < BEFORE; index += 1) {
+      before.push({ ...(await auto()), beliefs: await believed(task, pair.free) });
+    }
     await enter(step.to);
     const requests = [];
     for (let index = 0; index < WITHIN; index += 1) {
-      requests.push(await auto());
+      requests.push({ ...(await auto()), beliefs: await believed(task, pair.free) });
       await forced.round();
     }
     await forced.add(requests.map(({ plan }) => plan));
@@ -83,7 +85,7 @@ async function measureStep(world, step) {
     const { name, of, work } = step;
     return {
       step: { name, of, device: step.device, work },
-      before: before.map(({ plan, totalMs }) => ({ plan, ms: totalMs })),
+      before: before.map(({ plan, totalMs, beliefs }) => ({ plan, ms: totalMs, beliefs })),
       ...judgeStep(requests, measured),
       forced: Object.fromEntries(measured),
       machineLoad: loadavg()[0],
@@ -92,6 +94,12 @@ async function measureStep(world, step) {
     await load?.stop();
     await device.close();
   }
+}
+
+/** Ms that the planner's session believes each pure plan to take, behind a request. */
+async function believed(task, page) {
+  const plans = (await task.explain(page)).filter(({ kind }) => kind !== 'split');
+  return Object.fromEntries(plans.map(({ id, prediction }) => [id, prediction.totalMs]));
 }
 
 function startOthers({ endpoint, model, recordings }) {

@@ -94,7 +94,11 @@ export function observeServed(
       if (told === undefined || (told.phase === 'step' && units !== 1)) return [];
       return [{ ...told, units, ms, runs: 1 }];
     });
-  return addWait({ ...profile, ...observeRuns(profile, runs) }, { queueMs, turns: 1 });
+  const known = { ...profile, ...observeRuns(profile, runs) };
+  // A mean of late, not one answer's wait: it stands for all that was seen before it.
+  return isPlausibleMs(queueMs)
+    ? addWait({ ...known, queue: [], wait: undefined }, { queueMs, turns: 1 })
+    : known;
 }
 
 /** What a key names, where the model has it and the time may be one. */

@@ -63,7 +63,7 @@ export class HostedLane {
   async forward(request: ForwardRequest, signal: AbortSignal): Promise<Answered<ForwardResult>> {
     const times = new Stopwatch();
     const result = await this.#onSpan(request.span, times, () => this.#pieces(request, times, signal));
-    this.#options.load.answered(times.queueMs, this.#options.clock.now());
+    this.#noteAnswered(times);
     return { result, timing: times.total() };
   }
 
@@ -72,8 +72,12 @@ export class HostedLane {
     const span = { from: stage.from, to: stage.to };
     const times = new Stopwatch();
     const result = await this.#onSpan(span, times, () => this.#slices(span, request, options, times));
-    this.#options.load.answered(times.queueMs, this.#options.clock.now());
+    this.#noteAnswered(times);
     return { result, timing: times.total() };
+  }
+
+  #noteAnswered({ queueMs, computeMs }: Stopwatch): void {
+    this.#options.load.answered(queueMs, queueMs + computeMs, this.#options.clock.now());
   }
 
   async readState(span: Span, from: number, to: number, signal: AbortSignal): Promise<Answered<TensorMap>> {

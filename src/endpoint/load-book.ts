@@ -4,11 +4,14 @@ import type { ModelLoad, ServedPace } from '../protocol/endpoint-load.ts';
 import { MAX_LOAD_MS, MAX_LOAD_PACES } from '../protocol/limits.ts';
 import { segmentKey } from '../runtime/segment-key.ts';
 
-/** Waits kept: a busy endpoint answers that many in some seconds. */
-const MAX_WAITS = 64;
+/**
+ * Half of what waits told is forgotten by then. Who asks comes within a second or two, so that what the queue was of late
+ * says more than what it is on average: with ten times as much, others that had left were told of for ten requests.
+ */
+const WAIT_HALF_LIFE_MS = 1_000;
 
-/** Half of what waits told is forgotten by then: bursts of requests last some seconds. */
-const WAIT_HALF_LIFE_MS = 10_000;
+/** What waits now counts like so much of the past: it is told in turns, and an answer waits for several. */
+const PRESENT_WEIGHT = 0.25;
 
 /** Runs of one segment kept: the median of five is not moved by one pause. */
 const MAX_RUNS = 5;
@@ -16,22 +19,22 @@ const MAX_RUNS = 5;
 /** Rows from which a run is prefill, told apart from steps: rows share the reading of the weights. */
 const MANY_ROWS = 8;
 
-interface Wait {
-  readonly ms: number;
-  readonly at: number;
-}
-
 type Ran = Omit<ServedPace, 'segment'>;
 
 export class LoadBook {
-  #waits: readonly Wait[] = [];
+  /** Wait of a request that comes at no special time, as a mean over the past that fades, and how much past that is (0..1). */
+  #meanMs = 0;
+  #known = 0;
+  /** Until when the mean is told. */
+  #at: number | undefined;
   /** By segment, phase and size; the least recent first. */
   readonly #runs = new Map<string, { readonly segment: string; readonly runs: readonly Ran[] }>();
 
-  /** An answer (or lane's call) was ready after waiting so many ms for its turns. */
-  answered(queueMs: number, at: number): void {
-    if (!isTime(queueMs) || !Number.isFinite(at)) return;
-    this.#waits = [...this.#waits, { ms: queueMs, at }].slice(-MAX_WAITS);
+  /** An answer (or lane's call) was ready after waiting so many ms for its turns, and `tookMs` in all. */
+  answered(queueMs: number, tookMs: number, at: number): void {
+    if (!isTime(queueMs) || !isTime(tookMs) || !Number.isFinite(at)) return;
+    this.#pass(0, Math.max(at - tookMs, this.#at ?? -Infinity));
+    this.#pass(queueMs, at);
   }
 
   /** A segment ran, for whomever. `units` as in `ServedPace`. */
@@ -48,25 +51,31 @@ export class LoadBook {
   }
 
   /**
-   * Whoever comes at no special time finds what a queue is like on average (Wolff, "Poisson arrivals see time
-   * averages", 1982), so the mean of late waits is what the next may expect; what waits now counts as one of them.
+   * Whoever comes at no special time finds what a queue is like on average over time (Wolff, "Poisson arrivals see time
+   * averages", 1982): while an answer was made, what it waited, and nothing while there was none.
    *
    * @param waiting requests that wait for a turn now
+   * @param isBusy whether one has its turn
    */
-  report(waiting: number, now: number): ModelLoad {
-    const queueMs = this.#meanWait(now, waiting * this.#meanRunMs());
+  report(waiting: number, isBusy: boolean, now: number): ModelLoad {
+    // What an answer that is not ready yet waits is told by those before it.
+    if (waiting === 0 && !isBusy) this.#pass(0, now);
+    const present = waiting * this.#meanRunMs();
+    const known = this.#known * (1 - PRESENT_WEIGHT);
+    const queueMs = (known * this.#meanMs + PRESENT_WEIGHT * present) / (known + PRESENT_WEIGHT);
     return { queueMs: Math.min(MAX_LOAD_MS, queueMs), paces: this.#paces() };
   }
 
-  #meanWait(now: number, present: number): number {
-    let sum = present;
-    let all = 1;
-    for (const { ms, at } of this.#waits) {
-      const share = 0.5 ** (Math.max(0, now - at) / WAIT_HALF_LIFE_MS);
-      sum += share * ms;
-      all += share;
-    }
-    return sum / all;
+  /** Until `to`, whoever had come would have waited so long. */
+  #pass(ms: number, to: number): void {
+    // Of the time before the first nothing is known, nor of what passed on a clock that was set back.
+    const passed = Math.max(0, to - (this.#at ?? to));
+    this.#at = to;
+    const kept = this.#known * 0.5 ** (passed / WAIT_HALF_LIFE_MS);
+    const added = 1 - 0.5 ** (passed / WAIT_HALF_LIFE_MS);
+    if (added === 0) return;
+    this.#known = kept + added;
+    this.#meanMs = (kept * this.#meanMs + added * ms) / this.#known;
   }
 
   #meanRunMs(): number {

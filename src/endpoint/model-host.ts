@@ -68,7 +68,8 @@ export class ModelHost {
 
   /** As told to clients. */
   load(): ModelLoad {
-    return this.#load.report(this.waiting, this.#options.clock.now());
+    const isBusy = this.#place?.queue.isBusy ?? false;
+    return this.#load.report(this.waiting, isBusy, this.#options.clock.now());
   }
 
   get loadedSegments(): number {
@@ -243,7 +244,7 @@ export class ModelHost {
       close: async () => {
         if (closed) return;
         closed = true;
-        this.#load.answered(queueMs / answers, clock.now());
+        this.#load.answered(queueMs / answers, queueMs + computeMs, clock.now());
         release();
         // A dead runner has no state left to forget.
         await execution.close().catch((error: unknown) => this.#discardIfLost(place, error));

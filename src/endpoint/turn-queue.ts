@@ -22,6 +22,11 @@ export class TurnQueue {
     return this.#waiting.size;
   }
 
+  /** Whether somebody has the turn. */
+  get isBusy(): boolean {
+    return this.#busy;
+  }
+
   /** Runs `work` when its turn comes. Rejects with `aborted` when the signal fires before that. */
   async run<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     throwIfAborted(signal);

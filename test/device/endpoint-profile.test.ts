@@ -4,6 +4,7 @@ import {
   endpointPrior,
   endpointSide,
   observeEndpoint,
+  observeServed,
   parseSegmentKey,
   queueQuantile,
 } from '../../src/device/endpoint-profile.ts';
@@ -66,6 +67,17 @@ describe('endpoint profile', () => {
     expect(queueQuantile(profile, 0.9)).toBe(100);
     expect(queueQuantile(profile, 0)).toBe(1);
     expect(queueQuantile(profile, 1)).toBe(100);
+  });
+
+  it('takes what is told of late waits for all that was seen before', () => {
+    let profile = endpointPrior(device);
+    for (let index = 0; index < 9; index += 1) {
+      profile = observeEndpoint(profile, manifest, { ...REPORT, queueMs: 400, turns: 1 });
+    }
+    // The others have left: who asks nothing meanwhile hears of it at once.
+    expect(endpointSide(observeServed(profile, manifest, 10, [])).queueMs).toBeCloseTo(10);
+    // What cannot be says nothing.
+    expect(endpointSide(observeServed(profile, manifest, Number.NaN, [])).queueMs).toBeGreaterThan(350);
   });
 
   it('leaves out of a report what does not fit the model or no clock can say', () => {
