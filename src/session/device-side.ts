@@ -18,6 +18,7 @@ export class DeviceSide {
   /** An earlier visit ran here: the browser has the runtime in its cache. */
   isReturning = false;
   readonly #clock: Clock;
+  #lookedUpAt = -Infinity;
   #runner: DeviceRunner;
   /** By cut, least recently used first. */
   readonly #loaded = new Map<number, SpanExecutor>();
@@ -142,8 +143,15 @@ export class DeviceSide {
     return [...files];
   }
 
+  /** Ms since it was last looked up what of all files is not here. */
+  get sinceLookedUpMs(): number {
+    return Math.max(0, this.#clock.now() - this.#lookedUpAt);
+  }
+
   /** Looks up what of these files is not here, by default of all. What was found here once stays. */
-  async refreshMissing(files: readonly string[] = this.files(this.manifest.blocks.length)): Promise<void> {
+  async refreshMissing(some?: readonly string[]): Promise<void> {
+    if (some === undefined) this.#lookedUpAt = this.#clock.now();
+    const files = some ?? this.files(this.manifest.blocks.length);
     const unknown = files.filter((file) => this.#lacking.get(file) !== 0);
     // All at once: a worker that computes answers between two calls.
     await Promise.all(

@@ -14,10 +14,13 @@ import { race } from './race.ts';
 import type { PlanWatch, RaceWon } from './race-types.ts';
 import { reportOf } from './report.ts';
 import type { PlanChoice, RunOptions, RunOutcome } from './types.ts';
-import { orAborted } from './waiting.ts';
+import { inBackground, orAborted } from './waiting.ts';
 
 /** Tokens of one request where the package names no bound. */
 const DEFAULT_MAX_TOKENS = 448;
+
+/** Looking up costs a message for each file: in a first visit 10 to 20 ms before anything is asked for. */
+const LOOK_UP_AGAIN_MS = 1_000;
 
 /** Workers restarted within one request; a second loss is a defect, not an accident. */
 const MAX_RESTARTS = 1;
@@ -204,10 +207,14 @@ class Request {
 
   /** Brings what the choice rests on up to date: weights that arrived, an endpoint that may be back. */
   async #refresh(choice: PlanChoice): Promise<void> {
-    const { parts, options, device } = this.#shared;
+    const { parts, options, device, link } = this.#shared;
     const whole = parts.manifest.blocks.length;
     // What is not here changes nothing of a plan that runs nothing here, and the worker may be busy.
-    if (choice !== 'remote' && device.missingBytes(whole) > 0) await device.refreshMissing();
+    if (choice !== 'remote' && device.missingBytes(whole) > 0) {
+      // Own fetches tell when they arrive; what another tab has fetched meanwhile may serve the next request.
+      if (choice !== 'auto' || link?.state !== 'up') await device.refreshMissing();
+      else if (device.sinceLookedUpMs > LOOK_UP_AGAIN_MS) inBackground(device.refreshMissing());
+    }
     const isRetry = this.#abandoned.length > 0;
     if (choice === 'local' || isRetry) return;
     const canRunHere = device.missingBytes(whole) === 0 && (choice === 'auto' || options.fallback !== false);

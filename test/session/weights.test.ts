@@ -1,5 +1,5 @@
 /** Weights that are not here: what runs without them, what fails and how, and how they come. */
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { OpenedPackage } from '../../src/package/node/open-package.ts';
 import type { PlanChoice } from '../../src/session/types.ts';
 import { importSpeech, onDisk } from '../endpoint/packages.ts';
@@ -91,6 +91,15 @@ describe('weights that are not here', () => {
       details: { tried: [{ plan: 'remote', code: 'endpoint-lost' }] },
     });
     expect(heard).toEqual(expected.slice(0, heard.length));
+  });
+
+  it('are not looked for again before a first request that the endpoint answers', async () => {
+    const { session, files } = await bare();
+    const lookedFor = vi.spyOn(files, 'missing');
+    const { tokens, report } = await session.run({ inputs, maxTokens: MAX_TOKENS });
+    expect(report.plan.kind).toBe('remote');
+    expect(tokens).toEqual(expected);
+    expect(lookedFor).not.toHaveBeenCalled();
   });
 
   it('are told as missing by a fetch that fails in the middle of a request', async () => {
