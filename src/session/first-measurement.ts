@@ -11,7 +11,7 @@ import type { Turns } from './turns.ts';
 import { fired, orAborted } from './waiting.ts';
 
 /** Ms: who opens a session asks at once more often than not, and a runtime that is fetched beside that is in its way. */
-const ASKED_AT_ONCE_MS = 250;
+export const ASKED_AT_ONCE_MS = 250;
 
 /** Times that it gives way; who asks without end would else never be measured for. */
 const MAX_WAYS_GIVEN = 3;

@@ -1,19 +1,18 @@
 /** The session: one package, one device, perhaps an endpoint, and requests one after another. */
-import { IsthmusError, isIsthmusError, throwIfAborted } from '../errors.ts';
+import { IsthmusError, throwIfAborted } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
-import { type Choice, choosePlan, pricePlans } from '../planner/choose.ts';
 import type { EndpointState, Workload } from '../planner/types.ts';
 import type { ExecutionProvider } from '../runtime/runner.ts';
 import type { Words } from '../runtime/words.ts';
 import { deviceWords } from './device-words.ts';
 import { Experience } from './experience.ts';
+import { explain } from './explain.ts';
 import { measureFirst } from './first-measurement.ts';
 import { IdleWatch } from './idle.ts';
 import { seekProvider } from './measuring.ts';
 import { meetEndpoint } from './meet-endpoint.ts';
 import { openDevice } from './opening.ts';
 import type { OpenOptions, SessionParts, Shared } from './parts.ts';
-import { endpointState, planningInput, typicalWorkload } from './planning.ts';
 import type { Measured } from './providers.ts';
 import { runRequest } from './request.ts';
 import { share } from './share.ts';
@@ -51,6 +50,8 @@ class LiveSession implements Session {
   readonly #stop = new AbortController();
   readonly #idle: IdleWatch;
   readonly #experience: Experience;
+  /** A text has told its first token, or has ended. */
+  readonly #spoken = new AbortController();
   #text: TextSide | undefined;
   #isPrepared = false;
   /** Measures a device that was guessed at, once there is reason to fetch what that takes. */
@@ -72,7 +73,7 @@ class LiveSession implements Session {
     const watched = parts.manifest.text === undefined ? [] : [text];
     this.#idle = new IdleWatch(this.#shared, this.#turns, this.#stop.signal, ...watched);
     this.#experience = new Experience(this.#shared, this.#stop.signal);
-    this.#weights = new Weights(this.#shared, this.#turns, async () => {
+    this.#weights = new Weights(this.#shared, this.#turns, this.#spoken.signal, async () => {
       // Before any text is asked for: who comes back has all of it at once, and is to start where it is best.
       if (parts.manifest.text !== undefined) await this.#textSide().noteChange();
     });
@@ -144,21 +145,7 @@ class LiveSession implements Session {
 
   async explain(workload?: Workload): Promise<Explanation> {
     this.#checkOpen();
-    const { device, knowledge, options } = this.#shared;
-    await device.refreshMissing();
-    const work = workload ?? typicalWorkload(this.manifest, knowledge);
-    const input = planningInput(this.#shared, work, options.plan ?? 'auto');
-    const link = knowledge.estimateLink();
-    const { plans } = pricePlans(input);
-    let choice: Choice;
-    try {
-      choice = choosePlan(input);
-    } catch (error) {
-      const [first] = plans;
-      if (first === undefined || !isIsthmusError(error)) throw error;
-      choice = { chosen: first, reason: error.message, plans };
-    }
-    return { ...choice, link, endpoint: endpointState(this.#shared), workload: work };
+    return explain(this.#shared, workload);
   }
 
   async prefetch(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
@@ -198,9 +185,14 @@ class LiveSession implements Session {
     const { signal } = options;
     throwIfAborted(signal);
     const text = this.#textSide();
+    const { onToken } = options;
+    const heard = (token: number, holdMs: number): boolean => {
+      this.#spoken.abort();
+      return onToken?.(token, holdMs) ?? false;
+    };
     const work = async (): Promise<RunTextResult> => {
       this.#checkOpen();
-      return text.run(options);
+      return text.run({ ...options, onToken: heard }).finally(() => this.#spoken.abort());
     };
     return orAborted(this.#idle.during(this.#turns.take(work, signal)), this.#stop.signal, closedError);
   }

@@ -1,20 +1,29 @@
 /** Weights on their way to the device: in the background, or because the user asked. */
+import { ASKED_AT_ONCE_MS } from './first-measurement.ts';
 import type { Shared } from './parts.ts';
 import { rehearse } from './rehearse.ts';
 import type { Turns } from './turns.ts';
-import { inBackground } from './waiting.ts';
+import { fired, inBackground } from './waiting.ts';
+
+/** Ms that a first token may keep weights waiting: whoever is that slow may end the text, and then they are needed. */
+const MAX_HOLD_MS = 3_000;
 
 export class Weights {
   readonly #shared: Shared;
   readonly #turns: Turns;
   readonly #onArrived: () => Promise<void>;
+  readonly #spoken: AbortSignal;
   #ahead: Promise<void> | undefined;
   #isBuilt = false;
 
-  /** @param onArrived called after each file that is fetched ahead, and when all are here */
-  constructor(shared: Shared, turns: Turns, onArrived: () => Promise<void> = async () => undefined) {
+  /**
+   * @param spoken fires when a text has told a first token, or has ended
+   * @param onArrived called after each file that is fetched ahead, and when all are here
+   */
+  constructor(shared: Shared, turns: Turns, spoken: AbortSignal, onArrived: () => Promise<void>) {
     this.#shared = shared;
     this.#turns = turns;
+    this.#spoken = spoken;
     this.#onArrived = onArrived;
   }
 
@@ -55,6 +64,7 @@ export class Weights {
     const first = Object.values(parts.manifest.tokenizer ?? {});
     // A prompt cannot be read without its tokenizer; weights that came beside it would make it late.
     await device.use((runner) => runner.fetchFiles(first, { signal }));
+    await this.#firstWords(signal);
     // One that cannot start is told by the first call that needs it.
     device.start().catch(() => undefined);
     // What follows from a file is not waited for by the next one: the link would lie idle meanwhile. Two at once would fill
@@ -69,6 +79,22 @@ export class Weights {
     }
     await noted;
     this.#isBuilt = !signal.aborted;
+  }
+
+  /**
+   * Resolves when a text that was asked for at once has its first token, or soon where none was asked for: the reader waits
+   * for that one, and what the device begins to do for the others would make it late.
+   */
+  async #firstWords(signal: AbortSignal): Promise<void> {
+    const { link, options, timeout } = this.#shared;
+    // Who has nobody else to ask needs the weights for it.
+    if (link === undefined || link.state === 'down' || options.plan === 'local') return;
+    const within = (ms: number): Promise<void> => Promise.race([fired(timeout(ms)), fired(signal)]);
+    const isAsked = await Promise.race([
+      this.#turns.asked.then(() => true),
+      within(ASKED_AT_ONCE_MS).then(() => false),
+    ]);
+    if (isAsked) await Promise.race([fired(this.#spoken), within(MAX_HOLD_MS)]);
   }
 
   /** Fetches all weights at once. */

@@ -8,6 +8,7 @@ import type { OpenedPackage } from '../../../src/package/node/open-package.ts';
 import type { OpenOptions } from '../../../src/session/session.ts';
 import type { RunTextOptions, TextPlan } from '../../../src/session/text/types.ts';
 import type { Session } from '../../../src/session/types.ts';
+import { delay } from '../../../src/session/waiting.ts';
 import { DeviceFiles, NodeDevice } from '../../fixtures/node-device.ts';
 import { tinyText } from '../../fixtures/tiny-text.ts';
 import { open, paced, startEndpoint, until } from '../with-session.ts';
@@ -63,6 +64,36 @@ describe('text in a session', () => {
         expect(leaves.some((name) => /answer/.test(name))).toBe(plan.until === undefined);
       }
     }
+    await session.close();
+  });
+
+  it('fetches weights behind the first token of a text that is asked for at once', async () => {
+    const endpoint = await startEndpoint(pkg, { createRunner: paced(() => delay(20)) });
+    const files = new DeviceFiles(pkg, 'none');
+    const { session } = await open(pkg, { port: endpoint.port, files, prefetch: true });
+    const weights = (): readonly string[] => files.fetched.filter((path) => !path.includes('token'));
+    const atToken: number[] = [];
+    const { tokens } = await session.runText(
+      ask({
+        plan: 'remote',
+        onToken: () => {
+          atToken.push(weights().length);
+          return false;
+        },
+      }),
+    );
+    expect(tokens).toEqual(expected);
+    expect(atToken[0]).toBe(0);
+    // Beside the rest of it they come.
+    expect(atToken.at(-1)).toBeGreaterThan(0);
+    await session.close();
+  });
+
+  it('fetches weights soon where no text is asked for', async () => {
+    const endpoint = await startEndpoint(pkg);
+    const files = new DeviceFiles(pkg, 'none');
+    const { session } = await open(pkg, { port: endpoint.port, files, prefetch: true });
+    await until(() => files.missing(Object.keys(pkg.manifest.files)) === 0);
     await session.close();
   });
 
