@@ -9,8 +9,12 @@ import { MAX_PROBE_TRANSFER_BYTES, observeAll, probeBytes } from './probe.ts';
 /** Unseen for less, a link is still what it was; a glance in vain doubles it. 30 s throughout found a better link later, 10 s no sooner. */
 export const GLANCE_AFTER_MS = 15_000;
 
-/** The same in requests, for who asks without a pause: ten of them may be over in two seconds. */
+/**
+ * The same in requests, for who asks without a pause: ten of them may be over in two seconds. Not sooner than this, though: a
+ * device whose cores are all at work is held up by what passes its network.
+ */
 export const GLANCE_AFTER_REQUESTS = 5;
+export const GLANCE_GAP_MS = 3_000;
 
 /** Glances in vain after which the wait no longer grows; the bytes of a minute are bounded besides. */
 const MAX_DOUBLINGS = 1;
@@ -36,8 +40,12 @@ export const NO_GLANCES: Glances = { spent: [], inVain: 0 };
 export const PING_AFTER_MS = 3_000;
 const MAX_PING_DOUBLINGS = 3;
 
-/** The same in requests; 60 bytes for every sixth are not worth saving. */
+/**
+ * The same in requests; 60 bytes for every sixth are not worth saving. A ping beside a request that runs on both of two
+ * cores makes it late by 14 ms (browser, line and endpoint on these cores), so that there is a least time between two.
+ */
 export const PING_AFTER_REQUESTS = 3;
+export const PING_GAP_MS = 500;
 const MAX_PING_REQUESTS_DOUBLINGS = 1;
 
 /** From a phone's network to a wire: times and rates differ by so much, and by more than a glance hopes for. */
@@ -58,8 +66,9 @@ export const NO_PINGS: Pings = { at: -Infinity, inVain: 0 };
  */
 export function isPingDue(link: LinkState, { at, inVain }: Pings, now: number, requests = 0): boolean {
   const afterMs = PING_AFTER_MS * 2 ** Math.min(MAX_PING_DOUBLINGS, inVain);
-  const afterRequests = PING_AFTER_REQUESTS * 2 ** Math.min(MAX_PING_REQUESTS_DOUBLINGS, inVain);
-  if (requests >= afterRequests) return true;
+  const times = 2 ** Math.min(MAX_PING_REQUESTS_DOUBLINGS, inVain);
+  const isGap = unseenMs(link, now) >= PING_GAP_MS * times && Math.abs(now - at) >= PING_GAP_MS * times;
+  if (requests >= PING_AFTER_REQUESTS * times && isGap) return true;
   return unseenMs(link, now) >= PING_AFTER_MS && Math.abs(now - at) >= afterMs;
 }
 
@@ -107,7 +116,9 @@ export function planGlance(
   },
 ): number | undefined {
   const times = 2 ** Math.min(MAX_DOUBLINGS, inVain);
-  const isDue = unseenMs(link, now) >= GLANCE_AFTER_MS * times || requests >= GLANCE_AFTER_REQUESTS * times;
+  const sinceMs = Math.abs(now - (spent.at(-1)?.at ?? -Infinity));
+  const isRun = requests >= GLANCE_AFTER_REQUESTS * times && sinceMs >= GLANCE_GAP_MS * times;
+  const isDue = isRun || unseenMs(link, now) >= GLANCE_AFTER_MS * times;
   if (!isOther && !isDue) return undefined;
   const bytes = probeBytes(estimateLink(link, now).upBytesPerSecond);
   const before = recent(spent, now).reduce((sum, one) => sum + one.bytes, 0);

@@ -3,6 +3,7 @@ import { type LinkObservation, type LinkState, NEW_LINK, observeLink } from '../
 import {
   GLANCE_AFTER_MS,
   GLANCE_AFTER_REQUESTS,
+  GLANCE_GAP_MS,
   isNews,
   isOtherLink,
   isPingDue,
@@ -13,6 +14,7 @@ import {
   noteGlance,
   PING_AFTER_MS,
   PING_AFTER_REQUESTS,
+  PING_GAP_MS,
   pingBytes,
   planGlance,
 } from '../../src/link/glance.ts';
@@ -56,15 +58,21 @@ describe('a glance at the link', () => {
     expect(after(GLANCE_AFTER_REQUESTS - 1)).toBeUndefined();
     expect(after(GLANCE_AFTER_REQUESTS)).toBeDefined();
     const inVain = noteGlance(NO_GLANCES, { now: 0, bytes: 1, isNews: false });
-    const again = (requests: number) => planGlance(slow, inVain, { now: 1, requests, ...free });
+    const gap = 2 * GLANCE_GAP_MS;
+    const again = (requests: number, now = gap) => planGlance(slow, inVain, { now, requests, ...free });
     expect(again(GLANCE_AFTER_REQUESTS)).toBeUndefined();
     expect(again(10)).toBeDefined();
-    expect(isPingDue(slow, NO_PINGS, 1, PING_AFTER_REQUESTS - 1)).toBe(false);
-    expect(isPingDue(slow, NO_PINGS, 1, PING_AFTER_REQUESTS)).toBe(true);
+    // What is sent beside requests holds up a device that is wholly at work.
+    expect(again(10, gap - 1)).toBeUndefined();
+    expect(isPingDue(slow, NO_PINGS, PING_GAP_MS, PING_AFTER_REQUESTS - 1)).toBe(false);
+    expect(isPingDue(slow, NO_PINGS, PING_GAP_MS, PING_AFTER_REQUESTS)).toBe(true);
+    expect(isPingDue(slow, NO_PINGS, PING_GAP_MS - 1, PING_AFTER_REQUESTS)).toBe(false);
     for (const vain of [1, 3, 100]) {
-      expect(isPingDue(slow, { at: 0, inVain: vain }, 1, PING_AFTER_REQUESTS)).toBe(false);
-      // However often it was in vain: within ten requests there is one.
-      expect(isPingDue(slow, { at: 0, inVain: vain }, 1, 2 * PING_AFTER_REQUESTS)).toBe(true);
+      const pings = { at: 0, inVain: vain };
+      expect(isPingDue(slow, pings, 2 * PING_GAP_MS, PING_AFTER_REQUESTS)).toBe(false);
+      // However often it was in vain: within ten requests that take a tenth of a second each there is one.
+      expect(isPingDue(slow, pings, 2 * PING_GAP_MS, 2 * PING_AFTER_REQUESTS)).toBe(true);
+      expect(isPingDue(slow, pings, 2 * PING_GAP_MS - 1, 99)).toBe(false);
     }
     expect(isPingDue(slow, NO_PINGS, PING_AFTER_MS)).toBe(true);
   });

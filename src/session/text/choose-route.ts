@@ -1,6 +1,6 @@
 /** Which route a text should take: the best of those predicted, and the one to prefer; pure. */
 import { IsthmusError } from '../../errors.ts';
-import { isBearable } from '../../planner/objective.ts';
+import { type Goal, isBearable } from '../../planner/objective.ts';
 import { predictRoute, type RoutePrediction, type Situation } from './predict-route.ts';
 import { type Route, routeOf, sharesPlace, usesPlace } from './route.ts';
 
@@ -9,6 +9,12 @@ export const READING_MS_PER_TOKEN = 100;
 
 /** A move must promise this much less time for what is left, or it is not worth its own cost. */
 const MOVE_GAIN = 0.85;
+
+/**
+ * What a cut must promise over the better place alone: its time rests on more that is not known (the line, how long trips
+ * are, what guesses bring), and simulated ones that promised less lost more than they won.
+ */
+const LEAST_CUT_GAIN = 0.1;
 
 /** Waits for a first token that differ by less are alike to a person. */
 const FELT_WAIT_MS = 300;
@@ -55,7 +61,8 @@ export function chooseRoute(situation: Situation): RouteChoice {
   const isGuess = ({ route }: RoutePrediction): boolean =>
     !situation.paces.device.isMeasured && usesPlace(route, 'device');
   const known = possible.filter((one) => !isGuess(one));
-  const ranked = known.length > 0 ? known : possible;
+  const byScore = known.length > 0 ? known : possible;
+  const ranked = earned(byScore, goal);
   const [fastest] = ranked;
   if (fastest === undefined) {
     throw new IsthmusError(
@@ -89,9 +96,25 @@ export function chooseRoute(situation: Situation): RouteChoice {
     return { best: remote, reason: 'the endpoint is preferred and bearable', isPreferred: true };
   }
   const isSoonest = ranked.every(({ totalMs }) => fastest.totalMs <= totalMs);
-  const best = isSoonest ? 'the least' : 'the best by the objective';
+  const isNear = fastest !== byScore[0];
+  const best = isSoonest
+    ? 'the least'
+    : isNear
+      ? 'a cut gains too little, the next'
+      : 'the best by the objective';
   const of = ranked.length === 1 ? 'the only plan that can run now' : `${best} of ${ranked.length} plans`;
   return { best: fastest, reason: `predicted ${Math.round(fastest.totalMs)} ms, ${of}`, isPreferred: false };
+}
+
+/** A cut that gains little stands behind the one place that it would replace. `ranked` come best first. */
+function earned(ranked: readonly RoutePrediction[], { weights }: Goal): readonly RoutePrediction[] {
+  const [best] = ranked;
+  // Who puts a price on energy or cloud is not given a plan that works more there.
+  const isPriced = weights.cloud > 0 || weights.energy > 0;
+  if (best === undefined || best.route.legs.length === 1 || isPriced) return ranked;
+  const alone = ranked.find(({ route }) => route.legs.length === 1);
+  if (alone === undefined || best.score <= (1 - LEAST_CUT_GAIN) * alone.score) return ranked;
+  return [alone, ...ranked.filter((one) => one !== alone)];
 }
 
 /**

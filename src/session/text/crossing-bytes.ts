@@ -1,5 +1,6 @@
 /** What a text's rows and state weigh on the wire; pure. */
 import type { Manifest } from '../../package/manifest.ts';
+import type { Leg } from './route.ts';
 
 /** Header and envelope of one message, beside its tensors. */
 export const MESSAGE_BYTES = 200;
@@ -23,4 +24,14 @@ export function stateRowBytes(manifest: Manifest, from: number, to: number): num
       const elements = dims.reduce<number>((all, dim, at) => all * (at === axis ? 1 : (dim ?? 1)), 1);
       return sum + elements * (dtype === 'float16' ? 2 : 4);
     }, 0);
+}
+
+/** Bytes of a row that enters a leg, and of one that leaves it; a last leg tells tokens. */
+export function crossing(manifest: Manifest, { span }: Leg): { up: number; down: number; isLast: boolean } {
+  const isLast = span.to === manifest.blocks.length;
+  return {
+    up: span.from === 0 ? TOKEN_BYTES : rowBytes(manifest, span.from),
+    down: isLast ? TOKEN_BYTES : rowBytes(manifest, span.to),
+    isLast,
+  };
 }

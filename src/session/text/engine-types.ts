@@ -6,6 +6,7 @@ import type { Manifest } from '../../package/manifest.ts';
 import type { Goal } from '../../planner/objective.ts';
 import type { Lane } from '../../runtime/lane.ts';
 import type { Proposals } from './decode-route.ts';
+import type { GuessedTrip } from './guess-book.ts';
 import type { Situation } from './predict-route.ts';
 import type { Leg, PlaceName } from './route.ts';
 import type { PlanPeriod, TextPlan } from './types.ts';
@@ -48,7 +49,8 @@ export interface TextRequest {
   readonly move: boolean;
   readonly fallback: boolean;
   readonly proposals: Proposals;
-  readonly tokensPerTrip: () => number;
+  /** What trips of a route with a cut may be expected to bring, by what is known of this text and those before it. */
+  readonly trips: (text: readonly number[]) => readonly GuessedTrip[];
   readonly now: () => number;
   readonly pause: (ms: number) => Promise<void>;
   readonly signal?: AbortSignal;

@@ -38,7 +38,7 @@ export class TextEngine {
   }
 
   /** What a text like the latest would run on if everything that is here were built; nothing where nothing can run. */
-  likely(wishes: Pick<TextRequest, 'goal' | 'tokensPerTrip'>): Route | undefined {
+  likely(wishes: Pick<TextRequest, 'goal' | 'trips'>): Route | undefined {
     return this.#outlook.likely(wishes);
   }
 

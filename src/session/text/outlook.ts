@@ -21,7 +21,7 @@ import type { TextPlan } from './types.ts';
 const USUAL_TOKENS = 128;
 const USUAL_RATE = 0.3;
 
-type Wishes = Pick<TextRequest, 'goal' | 'tokensPerTrip'>;
+type Wishes = Pick<TextRequest, 'goal' | 'trips'>;
 
 export class Outlook {
   readonly paces: { readonly [place in PlaceName]: Pace };
@@ -147,7 +147,7 @@ export class Outlook {
       // Blocks may hold the less of it the later they are; what earlier ones have run is not run again.
       lacking: ({ place, span }) => tokens.length - Math.floor(lanes[place]?.filledOnMean(span) ?? 0),
       newTokens,
-      tokensPerTrip: request.tokensPerTrip(),
+      trips: request.trips(tokens),
       goal: request.goal,
     };
   }

@@ -8,6 +8,12 @@ const LEARNING_RATE = 0.2;
 /** Calls of so many rows tell what a row takes; of fewer, as much less. */
 const TELLING_ROWS = 32;
 
+/**
+ * A call through less of the model than this takes what a call takes, and tells nothing of the rest: to look a row up is a
+ * millionth of what a step reads, and a cut behind it had the device believed three thousand times too slow.
+ */
+const LEAST_TELLING_SHARE = 0.02;
+
 /** Before anything is measured: ms per token per 100 MB of weights, as of a slow laptop core. */
 const PRIOR_MS_PER_BYTE = 50 / 100e6;
 
@@ -66,7 +72,7 @@ export class Pace {
 
   learn(span: Span, rows: number, ms: number): void {
     const share = this.#shareOf(span);
-    if (share <= 0 || rows < 1 || !Number.isFinite(ms) || ms < 0) return;
+    if (share < LEAST_TELLING_SHARE || rows < 1 || !Number.isFinite(ms) || ms < 0) return;
     const whole = ms / share;
     if (rows === 1) this.#learnStep(whole);
     else this.#learnRows(rows, whole);

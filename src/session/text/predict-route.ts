@@ -2,7 +2,8 @@
 import type { Manifest } from '../../package/manifest.ts';
 import { type Goal, limitOf, type PlanUse, scoreOf } from '../../planner/objective.ts';
 import type { LinkEstimate } from '../../planner/types.ts';
-import { MESSAGE_BYTES, rowBytes, TOKEN_BYTES } from './crossing-bytes.ts';
+import { crossing, MESSAGE_BYTES } from './crossing-bytes.ts';
+import { type GuessedTrip, NO_GUESSES } from './guess-book.ts';
 import { overlapMs, type Stage } from './overlap.ts';
 import type { Pace } from './pace.ts';
 import { type Leg, type PlaceName, type Route, usesPlace } from './route.ts';
@@ -24,8 +25,8 @@ export interface Situation {
   readonly lacking: (leg: Leg) => number;
   /** Tokens still expected. */
   readonly newTokens: number;
-  /** Tokens that a trip is expected to confirm under a route with a cut, 1 without drafts. */
-  readonly tokensPerTrip: number;
+  /** What a trip under a route with a cut may bring, by the guesses that go with it; the best is taken. Not empty. */
+  readonly trips: readonly GuessedTrip[];
   readonly goal: Goal;
 }
 
@@ -44,8 +45,7 @@ export interface RoutePrediction {
 export function predictRoute(route: Route, situation: Situation): RoutePrediction {
   const { manifest, paces, link, lacking, newTokens, goal } = situation;
   const first = noUse();
-  const each = noUse();
-  const isSplit = route.legs.length > 1;
+  const each = perToken(route, situation);
   let rejected: string | undefined;
   const stages: Stage[] = [];
   let most = 1;
@@ -60,24 +60,13 @@ export function predictRoute(route: Route, situation: Situation): RoutePredictio
       stages.push(stage);
       first[stage.on === leg.place ? placeMs : 'linkMs'] += stage.ms;
     }
-    each[placeMs] += paces[leg.place].ms(leg.span, 1);
     if (leg.place === 'endpoint') {
       if (!situation.hasEndpoint) rejected = 'the endpoint cannot be reached';
-      const isLast = leg.span.to === manifest.blocks.length;
-      const up = leg.span.from === 0 ? TOKEN_BYTES : rowBytes(manifest, leg.span.from);
-      const down = isLast ? TOKEN_BYTES : rowBytes(manifest, leg.span.to);
-      const perTrip = Math.max(1, situation.tokensPerTrip);
+      const { up, down, isLast } = crossing(manifest, leg);
       latencyMs += link.rttMs;
       first.linkMs += link.rttMs;
       first.bytesUp += rows * up + MESSAGE_BYTES;
       first.bytesDown += (isLast ? 1 : rows) * down + MESSAGE_BYTES;
-      each.bytesDown += down + MESSAGE_BYTES / perTrip;
-      if (!isSplit) continue;
-      const rowMs =
-        ((up + MESSAGE_BYTES) / link.upBytesPerSecond + (down + MESSAGE_BYTES) / link.downBytesPerSecond) *
-        1000;
-      each.linkMs += (link.rttMs + rowMs) / perTrip;
-      each.bytesUp += up + MESSAGE_BYTES / perTrip;
       continue;
     }
     waitMs += situation.buildMs(leg);
@@ -104,6 +93,34 @@ export function predictRoute(route: Route, situation: Situation): RoutePredictio
     scorePerToken: scoreOf({ ...each, totalMs: msPerToken }, { ...goal, deadlineMs: Infinity }),
     ...(rejected === undefined ? {} : { rejected }),
   };
+}
+
+/** Of one of the later tokens: a trip's share where there is a cut, with the guesses that make it least. */
+function perToken(route: Route, situation: Situation): Use {
+  if (route.legs.length === 1) return ofTrip(route, situation, NO_GUESSES);
+  return situation.trips
+    .map((trip) => ofTrip(route, situation, trip))
+    .reduce((best, one) => (timeOf(one) < timeOf(best) ? one : best));
+}
+
+/** What a trip takes (Leviathan et al. 2023, section 3), shared among the tokens that it brings. */
+function ofTrip({ legs }: Route, { manifest, paces, link }: Situation, trip: GuessedTrip): Use {
+  const use = noUse();
+  const rows = 1 + trip.rows;
+  for (const leg of legs) {
+    use[leg.place === 'device' ? 'deviceMs' : 'endpointMs'] +=
+      paces[leg.place].ms(leg.span, rows) / trip.tokens;
+    if (leg.place === 'device') continue;
+    const { up, down } = crossing(manifest, leg);
+    use.bytesDown += (rows * down + MESSAGE_BYTES) / trip.tokens;
+    // A loop at the endpoint asks for nothing more, and what it tells comes while it goes on.
+    if (legs.length === 1) continue;
+    use.bytesUp += (rows * up + MESSAGE_BYTES) / trip.tokens;
+    const upMs = (1000 * (rows * up + MESSAGE_BYTES)) / link.upBytesPerSecond;
+    const downMs = (1000 * (rows * down + MESSAGE_BYTES)) / link.downBytesPerSecond;
+    use.linkMs += (link.rttMs + upMs + downMs) / trip.tokens;
+  }
+  return use;
 }
 
 /** Rows of each leg before the next token: those that a later leg lacks pass through it too. */

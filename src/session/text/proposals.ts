@@ -8,9 +8,6 @@ import type { Pace } from './pace.ts';
 import type { PlaceName } from './route.ts';
 import { TripFit } from './trip-fit.ts';
 
-/** Weight of the newest trip in the tokens that a trip is expected to bring. */
-const LEARNING_RATE = 0.1;
-
 export interface ProposerOptions {
   readonly rttMs: () => number;
   readonly paces: { readonly [place in PlaceName]: Pace };
@@ -24,7 +21,6 @@ export class Proposer implements Proposals {
   #length = new DraftLength();
   #fit: TripFit | undefined;
   #wanted: 'auto' | number = 'auto';
-  #perTrip = 1;
   #drafted = 0;
   #accepted = 0;
 
@@ -56,11 +52,6 @@ export class Proposer implements Proposals {
     this.#length.observe(this.#tripFit().times(), drafted, accepted);
     this.#drafted += drafted;
     this.#accepted += accepted;
-    this.#perTrip += LEARNING_RATE * (accepted + 1 - this.#perTrip);
-  }
-
-  tokensPerTrip(): number {
-    return this.#perTrip;
   }
 
   counts(): { readonly drafted: number; readonly accepted: number } {

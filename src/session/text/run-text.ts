@@ -5,6 +5,7 @@ import { goalFor } from '../planning.ts';
 import { delay } from '../waiting.ts';
 import type { TextEngine } from './engine.ts';
 import type { TextOutcome } from './engine-types.ts';
+import type { GuessBook } from './guess-book.ts';
 import type { Proposer } from './proposals.ts';
 import type { TextTraffic } from './session-places.ts';
 import type { PlanPeriod, RunTextOptions, RunTextResult, TextPlan } from './types.ts';
@@ -12,6 +13,7 @@ import type { PlanPeriod, RunTextOptions, RunTextResult, TextPlan } from './type
 export interface RunTextParts {
   readonly engine: TextEngine;
   readonly proposer: Proposer;
+  readonly guesses: GuessBook;
   readonly clock: Clock;
   readonly traffic: () => TextTraffic;
   readonly plan: TextPlan;
@@ -22,13 +24,15 @@ export interface RunTextParts {
 }
 
 export async function runText(parts: RunTextParts, options: RunTextOptions): Promise<RunTextResult> {
-  const { engine, proposer, clock } = parts;
+  const { engine, proposer, guesses, clock } = parts;
   const began = clock.now();
   const before = parts.traffic();
   const periods: PlanPeriod[] = [];
   let firstMs: number | undefined;
   let lastMs = began;
-  proposer.begin(options.draft ?? 'auto');
+  const draft = options.draft ?? 'auto';
+  proposer.begin(draft);
+  guesses.begin(options.tokens.length);
   const outcome: TextOutcome = await engine.run({
     tokens: options.tokens,
     sampling: options.sampling,
@@ -39,7 +43,10 @@ export async function runText(parts: RunTextParts, options: RunTextOptions): Pro
     move: options.move ?? true,
     fallback: parts.fallback,
     proposals: proposer,
-    tokensPerTrip: () => proposer.tokensPerTrip(),
+    trips: (text) => {
+      guesses.follow(text);
+      return guesses.trips(draft);
+    },
     now: () => clock.now(),
     pause: delay,
     ...(options.signal === undefined ? {} : { signal: options.signal }),
@@ -55,6 +62,7 @@ export async function runText(parts: RunTextParts, options: RunTextOptions): Pro
     },
   });
   const after = parts.traffic();
+  guesses.follow([...options.tokens, ...outcome.tokens]);
   const newTokens = outcome.tokens.length;
   const ended = clock.now();
   return {

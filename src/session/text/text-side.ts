@@ -4,7 +4,9 @@ import { goalFor } from '../planning.ts';
 import type { PlanChoice } from '../types.ts';
 import { calibrateText } from './calibrate-text.ts';
 import { DeviceBelief, LOOK_BLOCKS, sizeOfLook } from './device-look.ts';
+import { LookupDrafter } from './draft-lookup.ts';
 import { TextEngine } from './engine.ts';
+import { GuessBook } from './guess-book.ts';
 import { Proposer } from './proposals.ts';
 import { runText } from './run-text.ts';
 import { SessionPlaces } from './session-places.ts';
@@ -21,6 +23,7 @@ export class TextSide {
   readonly #places: SessionPlaces;
   readonly #engine: TextEngine;
   readonly #proposer: Proposer;
+  readonly #guesses = new GuessBook(new LookupDrafter());
   readonly #belief: DeviceBelief;
   readonly #atEndpoint: AtEndpoint;
   #isCalibrating = false;
@@ -52,6 +55,7 @@ export class TextSide {
       {
         engine: this.#engine,
         proposer: this.#proposer,
+        guesses: this.#guesses,
         clock: parts.clock,
         traffic: () => this.#places.traffic(),
         plan: textPlan(session.plan),
@@ -126,8 +130,7 @@ export class TextSide {
   async #buildLikely(): Promise<void> {
     if (!this.#isAuto) return;
     const { options } = this.#shared;
-    const tokensPerTrip = (): number => this.#proposer.tokensPerTrip();
-    const route = this.#engine.likely({ goal: goalFor(options), tokensPerTrip });
+    const route = this.#engine.likely({ goal: goalFor(options), trips: () => this.#guesses.trips() });
     const here = (route?.legs ?? []).filter(({ place }) => place === 'device');
     const lacking = here.filter((leg) => this.#places.buildMs(leg) > 0);
     if (lacking.length === 0) return;

@@ -18,7 +18,7 @@ import type { PlaceName } from '../../session/text/route.ts';
 import type { Random } from '../random.ts';
 import { filled, type Held, nothingHeld } from './held.ts';
 import { computeNoise } from './noise.ts';
-import type { TextWorld } from './text-world.ts';
+import type { TextMoment, TextWorld } from './text-world.ts';
 import { TripDrafts } from './trip-drafts.ts';
 import type { Truth } from './truth.ts';
 
@@ -71,7 +71,9 @@ export class PlayerState {
     this.#rows = rows;
   }
 
-  learnAnswer(tokens: number): void {
+  learnAnswer(moment: TextMoment): void {
+    const { tokens } = moment;
+    this.drafts.follow(moment, tokens);
     this.#usual += USUAL_RATE * (tokens - this.#usual);
   }
 
@@ -101,6 +103,7 @@ export class PlayerState {
     const { manifest, goal } = this.world;
     const { moment } = truth;
     this.#now = moment.at + offset;
+    this.drafts.follow(moment, length - moment.length);
     return {
       manifest,
       paces: this.paces,
@@ -111,7 +114,7 @@ export class PlayerState {
       buildMs: ({ span }) => this.#unbuiltBytes(span.to) * this.#buildMsPerByte,
       lacking: ({ place, span }) => length - filled(this.held[place], span),
       newTokens: Math.max(1, Math.min(most, Math.round(this.#usual))),
-      tokensPerTrip: this.drafts.tokensPerTrip(),
+      trips: this.drafts.trips(),
       goal,
     };
   }

@@ -55,7 +55,7 @@ export class TextPlanner {
     player.drafts.begin();
     try {
       const played = new AnswerClock(player, this.#looks, truth).run();
-      player.learnAnswer(truth.moment.tokens);
+      player.learnAnswer(truth.moment);
       return played;
     } catch (error) {
       if (!isIsthmusError(error)) throw error;

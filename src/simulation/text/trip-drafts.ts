@@ -3,18 +3,27 @@
  * world says, evenly spread, and each proposal is right with the world's chance.
  */
 import type { Trip } from '../../session/text/decode-route.ts';
+import { GuessBook, type GuessedTrip } from '../../session/text/guess-book.ts';
 import { Proposer, type ProposerOptions } from '../../session/text/proposals.ts';
 import type { Random } from '../random.ts';
 import type { TextMoment } from './text-world.ts';
 
+const TOKEN = 1;
+
 export class TripDrafts {
   readonly #random: Random;
   readonly #proposer: Proposer;
+  readonly #guesses: GuessBook;
+  /** The answer so far, all of one token: guesses of that one are right. */
+  #text: number[] = [];
+  #moment: TextMoment | undefined;
   #hit = 0;
+  #guessedHit = 0;
   #isProposed = false;
 
   constructor(options: Omit<ProposerOptions, 'drafter'>, random: Random) {
     this.#random = random;
+    this.#guesses = new GuessBook({ propose: (_, most) => this.#guess(most) });
     this.#proposer = new Proposer({
       ...options,
       drafter: {
@@ -26,11 +35,21 @@ export class TripDrafts {
   /** An answer begins. */
   begin(): void {
     this.#proposer.begin('auto');
+    this.#guesses.begin(0);
+    this.#text = [];
     this.#hit = 0;
+    this.#guessedHit = 0;
   }
 
-  tokensPerTrip(): number {
-    return this.#proposer.tokensPerTrip();
+  /** So many tokens of the answer are here. */
+  follow(moment: TextMoment, tokens: number): void {
+    this.#moment = moment;
+    while (this.#text.length < tokens) this.#text.push(TOKEN);
+    this.#guesses.follow(this.#text);
+  }
+
+  trips(): readonly GuessedTrip[] {
+    return this.#guesses.trips();
   }
 
   /** Drafts of the next trip, of an answer that lacks `left` tokens. */
@@ -50,5 +69,15 @@ export class TripDrafts {
 
   learn(trip: Trip): void {
     this.#proposer.learn(trip);
+  }
+
+  /** What the text's past proposes for a trip that nobody made. */
+  #guess(most: number): readonly number[] {
+    if (this.#moment === undefined) return [];
+    this.#guessedHit += this.#moment.hits;
+    if (this.#guessedHit < 1) return [];
+    this.#guessedHit -= 1;
+    const right = this.accept(this.#moment, most);
+    return [...Array(right).fill(TOKEN), ...Array(most - right).fill(TOKEN + 1)];
   }
 }

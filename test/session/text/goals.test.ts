@@ -3,8 +3,9 @@ import { type GoalOptions, goalOf } from '../../../src/planner/objective.ts';
 import { betterRoute, chooseRoute, firstRoute, rankRoutes } from '../../../src/session/text/choose-route.ts';
 import { TextEngine } from '../../../src/session/text/engine.ts';
 import type { TextRequest } from '../../../src/session/text/engine-types.ts';
+import { NO_GUESSES } from '../../../src/session/text/guess-book.ts';
 import { Pace } from '../../../src/session/text/pace.ts';
-import type { Situation } from '../../../src/session/text/predict-route.ts';
+import { predictRoute, type Situation } from '../../../src/session/text/predict-route.ts';
 import { routeOf } from '../../../src/session/text/route.ts';
 import type { TextPlan } from '../../../src/session/text/types.ts';
 import { reference } from './fake-lane.ts';
@@ -31,7 +32,7 @@ function situation(goal: GoalOptions, msHere = 60, msThere = 20): Situation {
     canFetch: true,
     lacking: () => 1,
     newTokens: 50,
-    tokensPerTrip: 1,
+    trips: [NO_GUESSES],
     goal: goalOf(goal),
   };
 }
@@ -50,6 +51,44 @@ describe('the route of a text', () => {
     expect(chosen({}, 10)).toBe('local');
     expect(chosen({ mode: 'only-cloud' }, 10)).toBe('remote');
     expect(chosen({ mode: 'prefer-cloud' }, 15)).toBe('remote');
+  });
+
+  it('is a cut where guesses bring enough, with as many as bring most', () => {
+    // Either place takes 30 ms a token, and a trip 20 more on its way.
+    const even = (trips: Situation['trips']) => ({ ...situation({}, 30, 30), trips });
+    const cut = (trips: Situation['trips']) =>
+      predictRoute(routeOf({ cut: 3 }, BLOCKS), even(trips)).msPerToken;
+    const none = cut([NO_GUESSES]);
+    const some = { drafts: 4, rows: 3, tokens: 4 };
+    const many = { drafts: 16, rows: 16, tokens: 4.1 };
+    const wrong = { drafts: 8, rows: 8, tokens: 1 };
+    expect(cut([NO_GUESSES, some, many, wrong])).toBe(cut([some]));
+    expect(cut([NO_GUESSES, wrong])).toBe(none);
+    expect(cut([some])).toBeLessThan(none);
+    // In one place nothing is guessed.
+    const alone = (trips: Situation['trips']) =>
+      predictRoute(routeOf('local', BLOCKS), even(trips)).msPerToken;
+    expect(alone([NO_GUESSES, some])).toBe(alone([NO_GUESSES]));
+  });
+
+  it('is no cut that promises little more than one place alone', () => {
+    const guessed = (tokens: number) => ({
+      ...situation({}, 30, 30),
+      trips: [NO_GUESSES, { drafts: 8, rows: 0, tokens }],
+    });
+    const best = (tokens: number): { id: string; gain: number } => {
+      const all = guessed(tokens);
+      const [first] = rankRoutes(all);
+      const alone = rankRoutes(all).find(({ route }) => route.legs.length === 1);
+      const gain = 1 - (first?.score ?? 0) / (alone?.score ?? 1);
+      return { id: chooseRoute(all).best.route.id, gain };
+    };
+    for (let tokens = 1; tokens < 4; tokens += 0.1) {
+      const { id, gain } = best(tokens);
+      expect(id.startsWith('split'), `${tokens}: ${id}, ${gain}`).toBe(gain >= 0.1);
+    }
+    expect(best(4).id).toMatch(/^split/);
+    expect(chooseRoute(guessed(1.9)).reason).toContain('of 7 plans');
   });
 
   it('says what it is the best of', () => {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { goalOf } from '../../../src/planner/objective.ts';
+import { NO_GUESSES } from '../../../src/session/text/guess-book.ts';
 import {
   bestPieces,
   DEFAULT_PIECE_ROWS,
@@ -100,7 +101,7 @@ describe('the time to the first token of a route', () => {
       canFetch: true,
       lacking: () => lacking,
       newTokens: 1,
-      tokensPerTrip: 1,
+      trips: [NO_GUESSES],
       goal: goalOf({}),
     };
   }

@@ -15,6 +15,17 @@ describe('the pace of a place', () => {
     expect(pace.ms({ from: 0, to: 1 }, 1)).toBeLessThan(0.01);
   });
 
+  it('learns nothing of the whole from a call that hardly runs any of it', () => {
+    const pace = new Pace(llmManifest(BLOCKS));
+    pace.learn(ALL, 1, 50);
+    pace.learn(ALL, 100, 500);
+    const [step, prompt] = [pace.ms(ALL, 1), pace.ms(ALL, 100)];
+    // A cut behind the look-up of rows: half a ms of calling.
+    for (let trip = 0; trip < 50; trip += 1) pace.learn({ from: 0, to: 1 }, 1 + (trip % 4), 0.5);
+    expect(pace.ms(ALL, 1)).toBe(step);
+    expect(pace.ms(ALL, 100)).toBe(prompt);
+  });
+
   it('takes what every call costs for no cost of its rows', () => {
     const pace = new Pace(llmManifest(BLOCKS));
     // Each call waits 200 ms for its turn; a step takes 10 and a row behind it 2.

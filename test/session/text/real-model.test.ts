@@ -8,6 +8,7 @@ import type { Lane } from '../../../src/runtime/lane.ts';
 import { LookupDrafter } from '../../../src/session/text/draft-lookup.ts';
 import { TextEngine } from '../../../src/session/text/engine.ts';
 import type { TextRequest } from '../../../src/session/text/engine-types.ts';
+import { NO_GUESSES } from '../../../src/session/text/guess-book.ts';
 import type { TextPlan } from '../../../src/session/text/types.ts';
 import { DeviceFiles, NodeDevice } from '../../fixtures/node-device.ts';
 import { tinyText } from '../../fixtures/tiny-text.ts';
@@ -76,7 +77,7 @@ function request(more: Partial<TextRequest> = {}): TextRequest {
       propose: (tokens, most) => drafter.propose(tokens, Math.min(4, most)),
       learn: () => undefined,
     },
-    tokensPerTrip: () => 1,
+    trips: () => [NO_GUESSES],
     now: () => 0,
     pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     onToken: () => false,

@@ -2,6 +2,7 @@
 import { GREEDY } from '../../../src/core/sampling.ts';
 import { goalOf } from '../../../src/planner/objective.ts';
 import type { TextRequest } from '../../../src/session/text/engine-types.ts';
+import { NO_GUESSES } from '../../../src/session/text/guess-book.ts';
 
 export const noProposals: TextRequest['proposals'] = { propose: () => [], learn: () => undefined };
 
@@ -16,7 +17,7 @@ export function textRequest(more: Partial<TextRequest> = {}): TextRequest {
     move: false,
     fallback: true,
     proposals: noProposals,
-    tokensPerTrip: () => 1,
+    trips: () => [NO_GUESSES],
     now: () => 0,
     pause: () => new Promise((resolve) => setTimeout(resolve)),
     onToken: () => false,
