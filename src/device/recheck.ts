@@ -35,6 +35,20 @@ export interface DeviceWatch {
   readonly requests?: number;
 }
 
+/** Of a request, the device's part below which it tells nothing of how fast the device is for all of one. */
+export const TELLING_PART = 1 / 4;
+
+/** Whether a plan leaves the device idle most of the time: behind a cut near the input it becomes faster unseen, too. */
+export function leavesDeviceIdle({
+  kind,
+  prediction,
+}: {
+  readonly kind: 'local' | 'split' | 'remote';
+  readonly prediction: { readonly deviceMs: number; readonly totalMs: number };
+}): boolean {
+  return kind === 'remote' || (kind === 'split' && prediction.deviceMs < TELLING_PART * prediction.totalMs);
+}
+
 /** Ms until the next look is due. */
 export function lookDueInMs({ sinceSeenMs, sinceCheckMs, checkMs, isDoubted }: DeviceWatch): number {
   const affordable = checkMs / MAX_RECHECK_SHARE - sinceCheckMs;

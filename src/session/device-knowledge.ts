@@ -16,6 +16,7 @@ import {
   unpaced,
 } from '../device/paced-side.ts';
 import type { DeviceProfile } from '../device/profile.ts';
+import { TELLING_PART } from '../device/recheck.ts';
 import { phaseMs } from '../device/span-ms.ts';
 import { phasesOf } from '../device/work.ts';
 import { IsthmusError } from '../errors.ts';
@@ -85,12 +86,14 @@ export class DeviceKnowledge {
     const runs = this.#runsOf(segmentMs, workload);
     if (runs.length === 0) return;
     if (this.isDoubted) this.#compare(runs, when);
-    this.#seenAt = this.#clock.now();
+    // Blocks before an early cut tell of themselves alone.
+    const isTelling = this.#partOf(runs, workload) >= TELLING_PART;
+    if (isTelling) this.#seenAt = this.#clock.now();
     const isLook = when === 'look' && !this.isDoubted;
     const believed = isLook ? this.#judged(runs) : runs;
     if (believed === undefined) return;
     this.#side = observeRuns(this.#measured, believed);
-    if (!isLook) this.#looks.noteRequests();
+    if (!isLook && isTelling) this.#looks.noteRequests();
     if (this.#stored === undefined) return;
     const measured = believed.map(({ runs: _, ...measurement }): Measurement => measurement);
     this.#stored = this.#kept.extended(this.#stored, measured);
@@ -138,6 +141,16 @@ export class DeviceKnowledge {
       runs.push({ segment, phase, units, ms: total / times, runs: times });
     }
     return runs;
+  }
+
+  /** Of what the whole request would take here, by what is believed: the part that ran. */
+  #partOf(runs: readonly Run[], workload: Workload): number {
+    const { side } = this.#measured.learned;
+    const whole = this.expected(side, workload).reduce(
+      (sum, { phase, ms }) => sum + ms * (phase === 'step' ? workload.tokens + 1 : 1),
+      0,
+    );
+    return whole > 0 ? expectedMs(side, runs) / whole : 1;
   }
 
   /** First costs against what ran behind them. */

@@ -2,6 +2,7 @@
  * What a session does while nobody asks anything: looks at a device that no request ran on for a while, and
  * at a link whose estimate has faded. Both are bounded, and end when a request comes.
  */
+import { leavesDeviceIdle } from '../device/recheck.ts';
 import { isIsthmusError } from '../errors.ts';
 import { MAX_IDLE_PROBES, PROBE_INTERVAL_MS } from '../link/probe.ts';
 import { DeviceLooks, type WatchedDevice } from './device-looks.ts';
@@ -55,6 +56,8 @@ export class IdleWatch {
   beside(planned: Planned): void {
     inBackground(this.#glances.beside(planned));
     if (planned.plan.kind === 'remote') this.besideEndpoint();
+    // Its own part comes first: the device is looked at behind it.
+    else if (leavesDeviceIdle(planned.plan)) this.#looks.noteElsewhere();
   }
 
   /** A request runs at the endpoint alone, and leaves the device idle. */

@@ -1,4 +1,5 @@
 /** The session: one package, one device, perhaps an endpoint, and requests one after another. */
+import { leavesDeviceIdle } from '../device/recheck.ts';
 import { IsthmusError, throwIfAborted } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
 import type { EndpointState, Workload } from '../planner/types.ts';
@@ -167,7 +168,7 @@ class LiveSession implements Session {
       this.#checkOpen();
       let isElsewhere = false;
       const outcome = await runRequest(this.#shared, options, (planned) => {
-        isElsewhere = planned.plan.kind === 'remote';
+        isElsewhere = leavesDeviceIdle(planned.plan);
         this.#idle.beside(planned);
       });
       if (isElsewhere) this.#idle.behindEndpoint();

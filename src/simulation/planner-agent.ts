@@ -1,7 +1,7 @@
 /** Isthmus's planner as an agent: the session's own knowledge and choice, with a simulated clock and link. */
 import { stageExtents } from '../core/extents.ts';
 import { fitProfile, type Measurement } from '../device/fit.ts';
-import { isLookDue, recheckInMs } from '../device/recheck.ts';
+import { isLookDue, leavesDeviceIdle, recheckInMs } from '../device/recheck.ts';
 import { phaseMs } from '../device/span-ms.ts';
 import type { LinkObservation } from '../link/estimator.ts';
 import { afterGlance, isNews, NO_GLANCES, noteGlance, planGlance } from '../link/glance.ts';
@@ -156,8 +156,9 @@ export function plannerAgent(world: World, random: Random): Agent {
         unseen = 0;
         elsewhere += 1;
       }
-      // Beside a request that needs the endpoint alone.
-      if (outcome.plan.kind === 'remote' && loser === undefined && isLookDue(watch())) look(momentOf(ask));
+      // Beside a request that needs the endpoint alone, or behind one that hardly needs the device.
+      if (leavesDeviceIdle(priced(outcome.plan)) && loser === undefined && isLookDue(watch()))
+        look(momentOf(ask));
       if (outcome.plan.kind === 'local' && loser === undefined) glance(ask);
       void knowledge.observeDevice(outcome.deviceMs, done);
       if (outcome.plan.kind !== 'local') {
