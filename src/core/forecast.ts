@@ -61,8 +61,9 @@ const MAX_ERROR = Math.log(2);
 /** Runs and trips of the same kind differ by some 10%: what is off by this factor is a pause or another thing. */
 const FAR = Math.log(1.5);
 
-/** Two far observations agree within this factor. */
+/** Two far observations agree within this factor, or within this part of the way (in logarithms) that they are off. */
 const AGREEING = Math.log(1.35);
+const AGREEING_PART = 1 / 4;
 
 /** Observations before which misses say too little to choose by. */
 const FEW = 4;
@@ -94,8 +95,10 @@ export function observeForecast(
   }
   const { next, slope, surprise } = state;
   const scored = scoredBy(state, seen, usual !== undefined && usual > 0 ? Math.log(usual) : next.same, share);
-  const isFar = Math.abs(seen - next.level) > FAR;
-  if (isFar && surprise !== undefined && Math.abs(seen - surprise) < AGREEING) {
+  const off = Math.abs(seen - next.level);
+  const isFar = off > FAR;
+  const agreeing = Math.max(AGREEING, AGREEING_PART * off);
+  if (isFar && surprise !== undefined && Math.abs(seen - surprise) < agreeing) {
     const anew = (seen + surprise) / 2;
     return { ...scored, next: { same: seen, level: anew, trend: anew }, slope: 0, seen: 2 * share };
   }

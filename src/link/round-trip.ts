@@ -59,7 +59,9 @@ export function addRoundTrip(
   if (before.seeds.length < SEED_SAMPLES) {
     const seeds = [...before.seeds, ms];
     const meanMs = Math.min(...seeds);
-    const spreadMs = seeds.reduce((sum, seed) => sum + seed - meanMs, 0) / seeds.length;
+    const seenMs = seeds.reduce((sum, seed) => sum + seed - meanMs, 0) / seeds.length;
+    // Two that happen to agree would make much of a transfer that shows nothing.
+    const spreadMs = Math.max(seenMs, meanMs * RESTART_SPREAD);
     return { meanMs, spreadMs, seeds, count, at };
   }
   const { meanMs, spreadMs, seeds, surprise } = before;
