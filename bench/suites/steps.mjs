@@ -67,17 +67,18 @@ async function measureStep(world, step) {
     const pair = await openPair(world, device, kindOf(step));
     const task = taskOf(step, world);
     const timed = timedBy(device, world.endpoint.pid, true);
-    const auto = () => timed(() => task.run(pair.free, 'auto'));
+    const auto = async () => {
+      const run = await timed(() => task.run(pair.free, 'auto'));
+      return { ...run, beliefs: await believed(task, pair.free) };
+    };
     const forced = await openForced(task, pair.forced);
     await enter(step.from);
     const before = [];
-    for (let index = 0; index < BEFORE; index += 1) {
-      before.push({ ...(await auto()), beliefs: await believed(task, pair.free) });
-    }
+    for (let index = 0; index < BEFORE; index += 1) before.push(await auto());
     await enter(step.to);
     const requests = [];
     for (let index = 0; index < WITHIN; index += 1) {
-      requests.push({ ...(await auto()), beliefs: await believed(task, pair.free) });
+      requests.push(await auto());
       await forced.round();
     }
     await forced.add(requests.map(({ plan }) => plan));

@@ -71,8 +71,9 @@ export class LoadBook {
     // Of the time before the first nothing is known, nor of what passed on a clock that was set back.
     const passed = Math.max(0, to - (this.#at ?? to));
     this.#at = to;
-    const kept = this.#known * 0.5 ** (passed / WAIT_HALF_LIFE_MS);
-    const added = 1 - 0.5 ** (passed / WAIT_HALF_LIFE_MS);
+    const share = 0.5 ** (passed / WAIT_HALF_LIFE_MS);
+    const kept = share * this.#known;
+    const added = 1 - share;
     if (added === 0) return;
     this.#known = kept + added;
     this.#meanMs = (kept * this.#meanMs + added * ms) / this.#known;

@@ -4,7 +4,7 @@ import type { Manifest } from '../package/manifest.ts';
 import { type CostModel, costModel, type PlanningInput, predict } from './cost.ts';
 import { joulesOf } from './energy.ts';
 import { enumeratePlans, leavingTensors, type PlanOptions } from './enumerate.ts';
-import { type Goal, goalOf, isBearable, limitOf, scoreOf } from './objective.ts';
+import { type Goal, goalOf, isBearable, isPriced, limitOf, scoreOf } from './objective.ts';
 import { explainChoice } from './reason.ts';
 import type { EndpointState, PlanShape, PricedPlan } from './types.ts';
 
@@ -120,12 +120,10 @@ function weightsUpTo({ blocks }: Manifest): readonly number[] {
 }
 
 /** A cut that gains next to nothing stands behind the pure plan that it would replace. `plans` come best first. */
-function earned(plans: readonly PricedPlan[], { weights }: Goal): readonly PricedPlan[] {
+function earned(plans: readonly PricedPlan[], goal: Goal): readonly PricedPlan[] {
   const [best] = plans;
   if (best?.kind !== 'split') return plans;
-  // Who puts a price on energy or cloud is not given a plan that works more there.
-  const isPriced = weights.cloud > 0 || weights.energy > 0;
-  const most = isPriced ? best.prediction.endpointMs : Infinity;
+  const most = isPriced(goal) ? best.prediction.endpointMs : Infinity;
   const pure = plans.find(
     ({ kind, rejected, prediction }) =>
       kind !== 'split' && rejected === undefined && prediction.endpointMs <= most,

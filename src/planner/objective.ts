@@ -159,6 +159,11 @@ export function limitOf(reach: PlanReach, goal: Goal): string | undefined {
   return undefined;
 }
 
+/** Whether energy or the endpoint's time has a price: who puts one on them is not given a plan that works more there. */
+export function isPriced({ weights }: Goal): boolean {
+  return weights.cloud > 0 || weights.energy > 0;
+}
+
 /** Whether a preferred place is good enough to be taken although another plan is better. */
 export function isBearable(totalMs: number, bestMs: number, { deadlineMs }: Goal): boolean {
   return totalMs <= (deadlineMs === Infinity ? BEARABLE_RATIO * bestMs : Math.max(deadlineMs, bestMs));

@@ -1,6 +1,7 @@
 /** What a session has learned of the device: its costs, how sure they are, and what looks at it are worth. */
 import type { Clock } from '../core/clock.ts';
 import { stageExtents } from '../core/extents.ts';
+import type { Phase } from '../core/span.ts';
 import { parseSegmentKey } from '../device/endpoint-profile.ts';
 import { CONFIRMING_RUNS, lowered, loweringOf } from '../device/first-costs.ts';
 import type { Measurement } from '../device/fit.ts';
@@ -102,22 +103,21 @@ export class DeviceKnowledge {
 
   /** A request took at least `ratio` times what was believed. Nothing is stored: it is no measurement. */
   observeAtLeast(ratio: number, workload: Workload): void {
-    const runs = this.expected(this.next, workload).map((one): Run => {
-      return { ...one, ms: one.ms * ratio, runs: one.phase === 'step' ? workload.tokens + 1 : 1 };
-    });
+    const runs = this.expected(this.next, workload).map((one): Run => ({ ...one, ms: one.ms * ratio }));
     this.#side = unpaced(observeRuns(this.#measured, runs).learned);
   }
 
-  /** What each stage is believed to take on a side, phase by phase; one step of a loop. */
-  expected(side: SideProfile, workload: Workload): readonly Measurement[] {
+  /** What each stage is believed to take on a side, phase by phase: `ms` of one step of a loop. */
+  expected(side: SideProfile, workload: Workload): readonly Run[] {
     const extents = stageExtents(this.#manifest, workload.units);
     return this.#manifest.stages.flatMap((stage, index) =>
-      phasesOf(stage).map((phase): Measurement => {
+      phasesOf(stage).map((phase): Run => {
         const units = phase === 'step' ? 1 : (extents[index] ?? 0);
         const ms = side.blocks
           .slice(stage.from, stage.to)
           .reduce((sum, cost) => sum + phaseMs(cost[phase], units), 0);
-        return { segment: { stage: index, from: stage.from, to: stage.to }, phase, units, ms };
+        const segment = { stage: index, from: stage.from, to: stage.to };
+        return { segment, phase, units, ms, runs: runsIn(phase, workload) };
       }),
     );
   }
@@ -134,10 +134,8 @@ export class DeviceKnowledge {
       const parsed = parseSegmentKey(key);
       if (parsed === undefined) continue;
       const { segment, phase } = parsed;
-      const isStep = phase === 'step';
-      const units = isStep ? 1 : (extents[segment.stage] ?? 0);
-      // A loop of n tokens takes n + 1 steps: the last one finds the end.
-      const times = isStep ? workload.tokens + 1 : 1;
+      const units = phase === 'step' ? 1 : (extents[segment.stage] ?? 0);
+      const times = runsIn(phase, workload);
       runs.push({ segment, phase, units, ms: total / times, runs: times });
     }
     return runs;
@@ -146,10 +144,7 @@ export class DeviceKnowledge {
   /** Of what the whole request would take here, by what is believed: the part that ran. */
   #partOf(runs: readonly Run[], workload: Workload): number {
     const { side } = this.#measured.learned;
-    const whole = this.expected(side, workload).reduce(
-      (sum, { phase, ms }) => sum + ms * (phase === 'step' ? workload.tokens + 1 : 1),
-      0,
-    );
+    const whole = tookMs(this.expected(side, workload));
     return whole > 0 ? expectedMs(side, runs) / whole : 1;
   }
 
@@ -175,4 +170,9 @@ export class DeviceKnowledge {
     const worth = (factor * expected()) / ms;
     return runs.map((run) => ({ ...run, ms: run.ms * worth }));
   }
+}
+
+/** A loop of n tokens takes n + 1 steps: the last one finds the end. */
+function runsIn(phase: Phase, { tokens }: Workload): number {
+  return phase === 'step' ? tokens + 1 : 1;
 }

@@ -11,14 +11,14 @@ import type { Turns } from './turns.ts';
 import { fired, orAborted } from './waiting.ts';
 
 /** Ms: who opens a session asks at once more often than not, and a runtime that is fetched beside that is in its way. */
-export const ASKED_AT_ONCE_MS = 250;
+const ASKED_AT_ONCE_MS = 250;
 
 /** Times that it gives way; who asks without end would else never be measured for. */
 const MAX_WAYS_GIVEN = 3;
 
 /** Resolves with what is known then. `stop` ends it (`aborted`). Throws what measuring throws. */
 export async function measureFirst(shared: Shared, turns: Turns, stop: AbortSignal): Promise<Measured> {
-  await Promise.race([turns.asked, fired(shared.timeout(ASKED_AT_ONCE_MS)), fired(stop)]);
+  await isAskedAtOnce(shared, turns, stop);
   await fetchFor(shared, turns, stop);
   for (let given = 0; ; given += 1) {
     await turns.idle();
@@ -30,6 +30,15 @@ export async function measureFirst(shared: Shared, turns: Turns, stop: AbortSign
       if (!isIsthmusError(error) || error.code !== 'aborted' || stop.aborted) throw error;
     }
   }
+}
+
+/** Whether somebody asks for a turn soon; false as well when `stop` fires before. */
+export function isAskedAtOnce({ timeout }: Shared, turns: Turns, stop: AbortSignal): Promise<boolean> {
+  return Promise.race([
+    turns.asked.then(() => true),
+    fired(timeout(ASKED_AT_ONCE_MS)).then(() => false),
+    fired(stop).then(() => false),
+  ]);
 }
 
 /** File by file: a request has the link for itself from the next one on. */

@@ -133,8 +133,7 @@ export class Knowledge {
       return;
     }
     const { side, queueMs } = this.endpoint;
-    const segments = this.#device.expected(side, workload).map(({ segment, phase, ms }) => {
-      const runs = phase === 'step' ? workload.tokens + 1 : 1;
+    const segments = this.#device.expected(side, workload).map(({ segment, phase, ms, runs }) => {
       return [`${segment.stage}:${segment.from}-${segment.to}:${phase}`, ms * runs * ratio] as const;
     });
     const timing = { queueMs: queueMs * ratio, computeMs: 0 };

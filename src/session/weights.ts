@@ -1,5 +1,5 @@
 /** Weights on their way to the device: in the background, or because the user asked. */
-import { ASKED_AT_ONCE_MS } from './first-measurement.ts';
+import { isAskedAtOnce } from './first-measurement.ts';
 import type { Shared } from './parts.ts';
 import { rehearse } from './rehearse.ts';
 import type { Turns } from './turns.ts';
@@ -89,12 +89,8 @@ export class Weights {
     const { link, options, timeout } = this.#shared;
     // Who has nobody else to ask needs the weights for it.
     if (link === undefined || link.state === 'down' || options.plan === 'local') return;
-    const within = (ms: number): Promise<void> => Promise.race([fired(timeout(ms)), fired(signal)]);
-    const isAsked = await Promise.race([
-      this.#turns.asked.then(() => true),
-      within(ASKED_AT_ONCE_MS).then(() => false),
-    ]);
-    if (isAsked) await Promise.race([fired(this.#spoken), within(MAX_HOLD_MS)]);
+    if (!(await isAskedAtOnce(this.#shared, this.#turns, signal))) return;
+    await Promise.race([fired(this.#spoken), fired(timeout(MAX_HOLD_MS)), fired(signal)]);
   }
 
   /** Fetches all weights at once. */

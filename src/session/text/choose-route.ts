@@ -1,6 +1,6 @@
 /** Which route a text should take: the best of those predicted, and the one to prefer; pure. */
 import { IsthmusError } from '../../errors.ts';
-import { type Goal, isBearable } from '../../planner/objective.ts';
+import { type Goal, isBearable, isPriced } from '../../planner/objective.ts';
 import { predictRoute, type RoutePrediction, type Situation } from './predict-route.ts';
 import { type Route, routeOf, sharesPlace, usesPlace } from './route.ts';
 
@@ -107,11 +107,9 @@ export function chooseRoute(situation: Situation): RouteChoice {
 }
 
 /** A cut that gains little stands behind the one place that it would replace. `ranked` come best first. */
-function earned(ranked: readonly RoutePrediction[], { weights }: Goal): readonly RoutePrediction[] {
+function earned(ranked: readonly RoutePrediction[], goal: Goal): readonly RoutePrediction[] {
   const [best] = ranked;
-  // Who puts a price on energy or cloud is not given a plan that works more there.
-  const isPriced = weights.cloud > 0 || weights.energy > 0;
-  if (best === undefined || best.route.legs.length === 1 || isPriced) return ranked;
+  if (best === undefined || best.route.legs.length === 1 || isPriced(goal)) return ranked;
   const alone = ranked.find(({ route }) => route.legs.length === 1);
   if (alone === undefined || best.score <= (1 - LEAST_CUT_GAIN) * alone.score) return ranked;
   return [alone, ...ranked.filter((one) => one !== alone)];

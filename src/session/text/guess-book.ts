@@ -19,7 +19,7 @@ export interface GuessedTrip {
 export const NO_GUESSES: GuessedTrip = { drafts: 0, rows: 0, tokens: 1 };
 
 /** Numbers between these differ by less than answers do. */
-const LENGTHS = [1, 2, 3, 4, 6, 8, 12, 16, 24, MAX_DRAFTS];
+export const LENGTHS = [1, 2, 3, 4, 6, 8, 12, 16, 24, MAX_DRAFTS];
 
 /** What a trip weighs after another one of the same answer: about the last 50 count. */
 const KEEP = 0.98;
@@ -62,7 +62,7 @@ export class GuessBook {
   follow(text: readonly number[]): void {
     for (; this.#at < text.length; this.#at += 1) {
       const token = text[this.#at] ?? 0;
-      const over = this.#walks.filter((walk) => walk.isOver(token));
+      const over = this.#walks.filter((walk) => walk.take(token));
       if (over.length === 0) continue;
       // A shorter proposal is how a longer one begins.
       const proposal = this.#drafter.propose(text.slice(0, this.#at + 1), MAX_DRAFTS);
@@ -107,8 +107,8 @@ class Walk {
     this.#own = NO_TRIPS;
   }
 
-  /** Whether the trip under way ends with this token: behind the guesses that were right it brings one more. */
-  isOver(token: number): boolean {
+  /** Takes the next token; true where the trip under way ends with it, which brings one more than its right guesses. */
+  take(token: number): boolean {
     if (this.#proposal === undefined) return true;
     const isGuessed = this.#right < this.#proposal.length && this.#proposal[this.#right] === token;
     if (!isGuessed) {

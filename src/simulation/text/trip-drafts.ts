@@ -17,8 +17,8 @@ export class TripDrafts {
   /** The answer so far, all of one token: guesses of that one are right. */
   #text: number[] = [];
   #moment: TextMoment | undefined;
-  #hit = 0;
-  #guessedHit = 0;
+  #made = new Evenly();
+  #guessed = new Evenly();
   #isProposed = false;
 
   constructor(options: Omit<ProposerOptions, 'drafter'>, random: Random) {
@@ -37,8 +37,8 @@ export class TripDrafts {
     this.#proposer.begin('auto');
     this.#guesses.begin(0);
     this.#text = [];
-    this.#hit = 0;
-    this.#guessedHit = 0;
+    this.#made = new Evenly();
+    this.#guessed = new Evenly();
   }
 
   /** So many tokens of the answer are here. */
@@ -54,9 +54,7 @@ export class TripDrafts {
 
   /** Drafts of the next trip, of an answer that lacks `left` tokens. */
   propose({ hits }: TextMoment, left: number): number {
-    this.#hit += hits;
-    this.#isProposed = this.#hit >= 1;
-    if (this.#isProposed) this.#hit -= 1;
+    this.#isProposed = this.#made.next(hits);
     return this.#proposer.propose([], Math.max(0, left - 1)).length;
   }
 
@@ -73,11 +71,20 @@ export class TripDrafts {
 
   /** What the text's past proposes for a trip that nobody made. */
   #guess(most: number): readonly number[] {
-    if (this.#moment === undefined) return [];
-    this.#guessedHit += this.#moment.hits;
-    if (this.#guessedHit < 1) return [];
-    this.#guessedHit -= 1;
+    if (this.#moment === undefined || !this.#guessed.next(this.#moment.hits)) return [];
     const right = this.accept(this.#moment, most);
     return [...Array(right).fill(TOKEN), ...Array(most - right).fill(TOKEN + 1)];
+  }
+}
+
+/** True for a share of the times that it is asked, evenly spread. */
+class Evenly {
+  #sum = 0;
+
+  next(share: number): boolean {
+    this.#sum += share;
+    if (this.#sum < 1) return false;
+    this.#sum -= 1;
+    return true;
   }
 }

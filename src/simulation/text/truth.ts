@@ -5,7 +5,7 @@
 import type { Span } from '../../core/span.ts';
 import { rowBytes, stateRowBytes } from '../../session/text/crossing-bytes.ts';
 import { expectedTokens } from '../../session/text/draft-cost.ts';
-import { MAX_DRAFTS } from '../../session/text/draft-length.ts';
+import { LENGTHS } from '../../session/text/guess-book.ts';
 import type { PlaceName, Route } from '../../session/text/route.ts';
 import { filled, type Held } from './held.ts';
 import type { TextMoment, TextWorld } from './text-world.ts';
@@ -168,7 +168,7 @@ export class Truth {
   }
 }
 
-const DRAFT_LENGTHS = [0, 1, 2, 3, 4, 6, 8, 12, 16, 24, MAX_DRAFTS];
+const DRAFT_LENGTHS = [0, ...LENGTHS];
 
 /** As the session runs them (`session/text/run-route.ts`): a leg's rows pass through those before it. */
 export function startsOf({ legs }: Route, held: Held, upTo: number): readonly number[] {
