@@ -46,8 +46,8 @@ export async function openPair(world, device, kind) {
   };
 }
 
-/** @param {{ world: object, device: object, runs: number, runsMs: number, hasAllCuts: boolean, rivals: Function }} context */
-export async function openWarmGroup(scenarios, { world, device, runs, runsMs, hasAllCuts, rivals }) {
+/** @param {{ world: object, device: object, runs: number, runsMs: number, ownMs: number, hasAllCuts: boolean, rivals: Function }} context */
+export async function openWarmGroup(scenarios, { world, device, runs, runsMs, ownMs, hasAllCuts, rivals }) {
   const kind = kindOf(scenarios[0]);
   const pair = await openPair(world, device, kind);
   // Before the line is anything but fast: what a planner that profiles once would know.
@@ -76,6 +76,7 @@ export async function openWarmGroup(scenarios, { world, device, runs, runsMs, ha
         ...pair,
         runs,
         runsMs,
+        ownMs,
         kind,
         timed,
         plans,

@@ -1,5 +1,5 @@
 /** A scenario's runs as one line of figures. Pure. */
-import { median, quantile } from '../report/statistics.mjs';
+import { centre, median, quantile } from '../report/statistics.mjs';
 
 /** Of those runs that have the figure; null where none has it, so that the line says that it is lacking. */
 const typical = (runs, of) => {
@@ -14,6 +14,10 @@ const mean = (runs, of) => {
 };
 
 const total = ({ totalMs }) => totalMs;
+
+/** Of each run and the one beside it, so that what comes and goes slowly on the machine is in neither. */
+export const logRatios = (autos, tolds) =>
+  autos.map(({ totalMs }, index) => Math.log(totalMs / tolds[index].totalMs));
 
 function summaryOf({ id, runs, atLeastMs }) {
   if (runs.length === 0) return { plan: id, ms: null, atLeastMs };
@@ -76,7 +80,7 @@ export function judge({
   const autos = offers[forced.indexOf(best)].autos;
   const last = autos.at(-1);
   const toldMs = own === undefined ? null : msOf(own.id);
-  const choosing = toldMs === null ? undefined : median(own.autos.map(total)) / median(own.tolds.map(total));
+  const choosing = toldMs === null ? undefined : Math.exp(centre(logRatios(own.autos, own.tolds)));
   const totalMs = choosing === undefined ? median(autos.map(total)) : choosing * toldMs;
   // The planner may take a plan that was not forced; the oracle is the best of all that was measured.
   const isOwn = choosing === undefined && totalMs < best.ms;

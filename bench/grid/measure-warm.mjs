@@ -5,7 +5,8 @@
  * that it takes, told to it: what choosing costs is seen within one session, as what plans cost is.
  */
 
-import { isPlan } from './judge.mjs';
+import { standardError } from '../report/statistics.mjs';
+import { isPlan, logRatios } from './judge.mjs';
 
 /** Runs of `auto` before those that count: what the link has become is learned from them. */
 const SETTLING = { speech: 3, text: 2 };
@@ -16,19 +17,27 @@ const MAX_RUNS = 9;
 /** A plan that takes so many times the best one's time is not it: once is enough. */
 const HOPELESS = 2;
 
-/** What differs by a few per cent at most needs more of them. */
-const OWN_SHARE = 3;
+/** Long runs differ by little: so many of them are enough once they took so long. */
+const LONG_MS = 6000;
+const LONG_RUNS = 3;
+
+/**
+ * What differs by a few per cent at most is taken as often as it takes to know that, for short runs differ by a tenth
+ * from one to the next: until the mean of the ratio's logarithm has no larger standard error than this.
+ */
+const SURE = 0.015;
 
 /** A pure plan builds little: its first run is known to be too long already when it takes so many times that. */
 const OUT_OF_QUESTION = 4;
 
 /**
  * @param {import('./tasks.mjs').Task} task
- * @param {{ free: object, forced: object, runs: number, runsMs: number, kind: 'speech' | 'text', timed: Function,
+ * @param {{ free: object, forced: object, runs: number, runsMs: number, ownMs: number, kind: 'speech' | 'text',
+ *   timed: Function,
  *   plans: readonly { id: string, choice: unknown, isMiddle?: boolean }[],
  *   peers: Readonly<Record<string, () => Promise<object>>> }} context
  */
-export async function measureWarm(task, { free, forced, runs, runsMs, kind, timed, plans, peers }) {
+export async function measureWarm(task, { free, forced, runs, runsMs, ownMs, kind, timed, plans, peers }) {
   const auto = () => timed(() => task.run(free, 'auto'));
   const settling = [];
   for (let index = 0; index < SETTLING[kind]; index += 1) settling.push(await auto());
@@ -51,7 +60,7 @@ export async function measureWarm(task, { free, forced, runs, runsMs, kind, time
   }
   const own = await besideItself(offers, plans, {
     runs,
-    runsMs,
+    ownMs,
     auto,
     told: (choice) => timed(() => task.run(free, choice)),
   });
@@ -59,22 +68,34 @@ export async function measureWarm(task, { free, forced, runs, runsMs, kind, time
 }
 
 /** Nothing where it does not take one plan throughout, or none that was forced: told what, would it be the same? */
-async function besideItself(offers, plans, { runs, runsMs, auto, told }) {
+async function besideItself(offers, plans, { runs, ownMs, auto, told }) {
   const autos = offers.flatMap((offer) => offer.autos);
   const plan = plans.find(({ id }) => autos.every((one) => isPlan(one.plan, id)));
   if (plan === undefined) return undefined;
   const own = { id: plan.id, autos: [], tolds: [] };
-  while (!isEnough(own.tolds, { runs, runsMs: OWN_SHARE * runsMs, bestMs: Infinity })) {
+  let isAutoFirst = false;
+  while (!isSure(own, { runs, ownMs })) {
+    // Each is the first as often as the other: the second of two finds the cores as the first has left them.
+    if (isAutoFirst) own.autos.push(await auto());
     own.tolds.push(await told(plan.choice));
-    own.autos.push(await auto());
+    if (!isAutoFirst) own.autos.push(await auto());
+    isAutoFirst = !isAutoFirst;
   }
   return own.autos.every((one) => isPlan(one.plan, plan.id)) ? own : undefined;
+}
+
+function isSure({ autos, tolds }, { runs, ownMs }) {
+  if (tolds.length === 0) return false;
+  const spent = tolds.reduce((sum, { totalMs }) => sum + totalMs, 0);
+  if (tolds.length < (spent > LONG_MS ? LONG_RUNS : runs)) return false;
+  return spent > ownMs || standardError(logRatios(autos, tolds)) <= SURE;
 }
 
 function isEnough(taken, { runs, runsMs, bestMs }) {
   if (taken.length === 0) return false;
   if (taken.some(({ totalMs }) => totalMs > HOPELESS * bestMs)) return true;
   const spent = taken.reduce((sum, { totalMs }) => sum + totalMs, 0);
+  if (taken.length >= LONG_RUNS && spent > LONG_MS) return true;
   return taken.length >= runs && (taken.length >= MAX_RUNS || spent > runsMs);
 }
 

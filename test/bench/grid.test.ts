@@ -127,6 +127,14 @@ describe('the line of a scenario', () => {
     expect(result.choosing).toEqual({ ratio: 1.02, autoMs: [153], toldMs: [150] });
   });
 
+  it('compares the planner with itself run by run, so that a machine that slows down is in neither', () => {
+    const offer = [{ id: 'local', runs: [run('local', 100)], autos: [run('local', 100)] }];
+    const tolds = [100, 200, 400, 500].map((ms) => run('local', ms));
+    const autos = [110, 220, 440, 5000].map((ms) => run('local', ms));
+    const result = judge({ scenario: {}, about: {}, offers: offer, own: { id: 'local', autos, tolds } });
+    expect(result.choosing?.ratio).toBeCloseTo(1.1);
+  });
+
   it('counts each choice of several, and none of a plan that was not forced', () => {
     const mixed = [{ id: 'local', runs: [run('local', 100)], autos: [run('local', 1), run('remote', 1)] }];
     const both = [...mixed, { id: 'remote', runs: [run('remote', 140)], autos: [] }];
