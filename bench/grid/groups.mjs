@@ -115,6 +115,7 @@ export async function openColdGroup(scenarios, { world, device, runs, visitMs })
       world.shape(bitsOf(scenario.link));
       return measureCold(task, {
         openPage: () => device.openPage(world.pageUrl, kind === 'speech' ? [task.recording] : []),
+        rest: device.rest,
         packageUrl: world.packages[kind],
         threads: device.threads,
         runs: Math.max(1, Math.round(runs * COLD_RUNS_SHARE)),

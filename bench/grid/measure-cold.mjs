@@ -1,7 +1,10 @@
 /**
  * A first visit: nothing is here, a session is opened and asked at once. Times are from its opening on, when the page
- * itself is here; bytes are all that the line carried from then to the answer, runtime and weights among them.
+ * itself is here, to the words of the answer; bytes are all that the line carried from then to the answer, runtime and weights among them.
  */
+
+import { standardError } from '../report/statistics.mjs';
+import { isPlan, logRatios } from './judge.mjs';
 
 /** A plan that waits for weights on a slow line is waited for so many times the best one's time, if that is longer. */
 const HOPELESS = 2;
@@ -9,13 +12,17 @@ const HOPELESS = 2;
 /** `auto` must come to an end; on the slowest line all weights take as long. */
 const AUTO_LIMIT_MS = 180_000;
 
-/** Short visits are taken more often, for they differ by a fifth; yet not for ever. */
+/**
+ * Short visits are taken more often, for they differ by a fifth: until what choosing costs is known to `SURE`, as in
+ * `measure-warm`; yet not for ever.
+ */
+const SURE = 0.02;
 const VISITS_MS = 4000;
-const MAX_ROUNDS = 7;
+const MAX_ROUNDS = 9;
 
 /**
  * @param {import('./tasks.mjs').Task} task
- * @param {{ openPage: () => Promise<import('playwright-core').Page>, packageUrl: string, threads: number, runs: number,
+ * @param {{ openPage: () => Promise<import('playwright-core').Page>, rest: () => Promise<void>, packageUrl: string, threads: number, runs: number,
  *   visitMs: number, timed: Function, bytes: () => { up: number, down: number }, plans: readonly { id: string, choice: unknown, isMiddle?: boolean }[] }} context
  */
 export async function measureCold(task, context) {
@@ -32,30 +39,51 @@ export async function measureCold(task, context) {
     if (run !== undefined) bestMs = Math.min(bestMs, run.totalMs);
     return run;
   };
-  const isOver = ({ atLeastMs }) => atLeastMs !== undefined;
+  // Once is enough to know that a plan is not the best one, and so is having stopped it.
+  const isOver = ({ runs, atLeastMs }) =>
+    atLeastMs !== undefined || runs.some(({ totalMs }) => totalMs > HOPELESS * bestMs);
   let spentMs = 0;
-  for (let round = 0; round < MAX_ROUNDS && (round < context.runs || spentMs < VISITS_MS); round += 1) {
+  const force = async (offer) => {
+    if (isOver(offer)) return;
+    const limitMs = Math.max(context.visitMs, HOPELESS * bestMs);
+    const run = await visits(offer.choice, limitMs);
+    if (run === undefined) offer.atLeastMs = limitMs;
+    else offer.runs.push(run);
+  };
+  for (let round = 0; round < MAX_ROUNDS; round += 1) {
+    if (round >= context.runs && (spentMs > VISITS_MS || isSure(ownOf(offers)))) break;
+    // The first of a round comes behind the longest visit, whose page is still being put away: each is it in turn.
+    const [first] = offers;
+    if (round % 2 === 1) await force(first);
     const auto = await visits('auto', AUTO_LIMIT_MS);
     if (auto === undefined) throw new Error(`a first visit had no answer in ${AUTO_LIMIT_MS} ms`);
     spentMs += auto.totalMs;
-    for (const offer of offers) {
-      // One visit to each of them all stands for a round: they are too long to be taken twice.
-      offer.autos.push(auto);
-      if (isOver(offer)) continue;
-      const limitMs = Math.max(context.visitMs, HOPELESS * bestMs);
-      const run = await visits(offer.choice, limitMs);
-      if (run === undefined) offer.atLeastMs = limitMs;
-      else offer.runs.push(run);
-    }
+    // One visit to each of them all stands for a round: they are too long to be taken twice.
+    for (const offer of offers) offer.autos.push(auto);
+    if (round % 2 === 0) await force(first);
+    for (const offer of offers.slice(1)) await force(offer);
   }
-  return { offers };
+  const own = ownOf(offers);
+  return { offers, ...(own === undefined ? {} : { own }) };
 }
 
+/** Nothing where `auto` does not take one plan throughout that was visited as often: told what, would it be the same? */
+function ownOf(offers) {
+  const offer = offers.find(
+    ({ id, runs, autos }) => runs.length === autos.length && autos.every(({ plan }) => isPlan(plan, id)),
+  );
+  return offer === undefined ? undefined : { id: offer.id, autos: offer.autos, tolds: offer.runs };
+}
+
+const isSure = (own) => own !== undefined && standardError(logRatios(own.autos, own.tolds)) <= SURE;
+
 /** @returns {Promise<object | undefined>} undefined: it took longer than the limit */
-async function visit(task, { openPage, packageUrl, threads, timed, bytes }, plan, limitMs) {
+async function visit(task, { openPage, rest, packageUrl, threads, timed, bytes }, plan, limitMs) {
   const page = await openPage();
   let timer;
   try {
+    // What the browser does behind a page's opening and another's end is not the visit's.
+    await rest();
     const options = {
       provider: 'wasm',
       threads,
@@ -77,7 +105,7 @@ async function visit(task, { openPage, packageUrl, threads, timed, bytes }, plan
       if (told === undefined) return undefined;
       const { up, down } = bytes();
       const traffic = { bytesUp: up - before.up, bytesDown: down - before.down };
-      return { ...fromOpening(task.toRun(told.result), told.openMs), ...traffic };
+      return { ...fromOpening(task.toRun(told.result), told), ...traffic };
     });
   } finally {
     clearTimeout(timer);
@@ -85,14 +113,18 @@ async function visit(task, { openPage, packageUrl, threads, timed, bytes }, plan
   }
 }
 
-/** What is predicted is the request; the opening, which is not, is added to it as it was. */
-function fromOpening(run, openMs) {
+/**
+ * To the words on the page, for which the tokenizer must be there. What is predicted is the request; the rest, which is
+ * not, is added to it as it was.
+ */
+function fromOpening(run, { openMs, result: { ms } }) {
   const { totalMs, ttftMs, predictedMs } = run;
+  const restMs = openMs + ms - totalMs;
   return {
     ...run,
     openMs,
-    totalMs: openMs + totalMs,
+    totalMs: openMs + ms,
     ttftMs: openMs + ttftMs,
-    ...(predictedMs === undefined ? {} : { predictedMs: openMs + predictedMs }),
+    ...(predictedMs === undefined ? {} : { predictedMs: restMs + predictedMs }),
   };
 }

@@ -69,10 +69,11 @@ function textTask({ prompt, tokens: maxTokens }, { nextPrompt, middles }) {
   const middle = middles.text;
   // Each from another place of the book: what an earlier one left is of no use to it.
   const ask = () => ({ tokens: nextPrompt(prompt).tokens, maxTokens });
+  const errand = (plan) => ({ prompt: nextPrompt(prompt).text, maxTokens, plan });
   return {
     about: { prompt: { tokens: prompt, newTokens: maxTokens } },
     connect: (page) => page.evaluate((ids) => bench.generate(ids, 1, 'remote'), ask().tokens),
-    errand: (plan) => ({ ...ask(), plan }),
+    errand,
     toRun: textRun,
     run: async (page, choice) => {
       const { tokens } = ask();

@@ -18,7 +18,7 @@ import { Direct } from './direct.ts';
 import type { DirectOpen } from './direct-messages.ts';
 import { SpeechTransformers } from './speech-transformers.ts';
 import type { SpeechOpen } from './speech-transformers-worker.ts';
-import { type Answered, answer, chat } from './text-answer.ts';
+import { type Answered, answer, chat, tell } from './text-answer.ts';
 
 export interface Timed {
   readonly text: string;
@@ -31,10 +31,10 @@ export interface Timed {
 
 export type Transcribed = Timed & { readonly report: RequestReport };
 
-/** What a visit asks for: a recording that was kept, or a prompt in tokens. */
+/** What a visit asks for: a recording that was kept, or a prompt in words. */
 export type Errand =
   | { readonly name: string; readonly plan: PlanChoice }
-  | { readonly tokens: readonly number[]; readonly maxTokens: number; readonly plan: TextPlan };
+  | { readonly prompt: string; readonly maxTokens: number; readonly plan: TextPlan };
 
 const recordings = new Map<string, Float32Array>();
 const events: SessionEvent[] = [];
@@ -109,7 +109,7 @@ const api = {
   chat: (content: string, maxTokens: number, plan: TextPlan): Promise<string> =>
     chat(opened(session), content, { maxTokens, plan }),
 
-  /** A first visit: opens a session and asks at once. `openMs` of it is the opening. */
+  /** A first visit: opens a session and asks at once, in words and for words. `openMs` of it is the opening. */
   async visit(
     packageUrl: string,
     options: SessionOptions,
@@ -119,7 +119,8 @@ const api = {
     await api.open(packageUrl, options);
     const openMs = performance.now() - started;
     if ('name' in errand) return { openMs, result: await api.transcribe(errand.name, errand.plan) };
-    return { openMs, result: await api.generate(errand.tokens, errand.maxTokens, errand.plan) };
+    const { prompt, ...asked } = errand;
+    return { openMs, result: await tell(opened(session), prompt, asked) };
   },
 
   /** Whether the browser can encode Opus. */

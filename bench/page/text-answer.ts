@@ -19,14 +19,31 @@ export async function answer(
 ): Promise<Answered> {
   const started = performance.now();
   const result = await session.runText({ tokens, sampling: GREEDY, endTokens: [], ...options });
-  const { plans, ...usage } = result.usage;
-  return {
-    tokens: result.tokens,
-    ms: performance.now() - started,
-    usage,
-    // An error among them would not survive the way out of the page.
-    plans: plans.map(({ plan, fromToken, reason }) => ({ plan, fromToken, reason })),
-  };
+  return { tokens: result.tokens, ms: performance.now() - started, ...spent(result.usage) };
+}
+
+/**
+ * The same from words to words, so that the tokenizer is part of it. A model that ends sooner is not kept from it.
+ * `ms` and the usage's `ttftMs` are from the call to words on the page.
+ */
+export async function tell(
+  session: TextSession,
+  prompt: string,
+  options: { readonly maxTokens: number; readonly plan: TextPlan },
+): Promise<Answered> {
+  const started = performance.now();
+  const stream = session.generate(prompt, { temperature: 0, ...options });
+  let ttftMs: number | undefined;
+  for await (const _ of stream) ttftMs ??= performance.now() - started;
+  const { tokens, usage } = await stream.result;
+  const ms = performance.now() - started;
+  const { plans, usage: counts } = spent(usage);
+  return { tokens, ms, usage: { ...counts, ttftMs: ttftMs ?? ms }, plans };
+}
+
+function spent({ plans, ...usage }: TextUsage): Pick<Answered, 'usage' | 'plans'> {
+  // An error among them would not survive the way out of the page.
+  return { usage, plans: plans.map(({ plan, fromToken, reason }) => ({ plan, fromToken, reason })) };
 }
 
 /** The same in words, as an app asks: template, tokenizer and whole characters are part of it. */

@@ -6,6 +6,8 @@ import { IsthmusError } from '../../errors.ts';
 import { MANIFEST_FILE, type Manifest, type PackageFile } from '../../package/manifest.ts';
 import { JSON_CONTENT_TYPE } from '../../protocol/infer-body.ts';
 import type { Metrics } from '../metrics.ts';
+import type { Compressor } from './compressor.ts';
+import { codingOf, isCompressible } from './content-coding.ts';
 import { isNotModified } from './range.ts';
 import { type Exchange, reply, replyError, replyJson } from './reply.ts';
 import { sendFile } from './send-file.ts';
@@ -25,6 +27,7 @@ const ASK_AGAIN = 'no-cache';
 export function packageFiles(
   packages: ReadonlyMap<string, ServedPackage>,
   metrics: Metrics,
+  compressor: Compressor,
 ): (exchange: Exchange, name: string, path: string) => Promise<void> {
   const manifests = new Map([...packages].map(([name, { manifest }]) => [name, manifestReply(manifest)]));
   return async (exchange, name, path) => {
@@ -35,9 +38,9 @@ export function packageFiles(
     } else if (served === undefined || manifest === undefined) {
       replyError(exchange, new IsthmusError('unknown-model', 'no package of that name is served here'));
     } else if (path === MANIFEST_FILE) {
-      sendManifest(exchange, manifest);
+      await sendManifest(exchange, manifest, compressor);
     } else {
-      await sendShard(exchange, served, path, metrics);
+      await sendShard(exchange, served, path, { metrics, compressor });
     }
   };
 }
@@ -53,20 +56,33 @@ function manifestReply(manifest: Manifest): ManifestReply {
   return { body, etag: `"${createHash('sha256').update(body).digest('hex')}"` };
 }
 
-function sendManifest(exchange: Exchange, { body, etag }: ManifestReply): void {
-  const headers = { ETag: etag, 'Cache-Control': ASK_AGAIN };
+/** The tag is of the content, whichever form it has, and so is weak. */
+async function sendManifest(
+  exchange: Exchange,
+  { body, etag }: ManifestReply,
+  compressor: Compressor,
+): Promise<void> {
+  const headers = { ETag: `W/${etag}`, 'Cache-Control': ASK_AGAIN, Vary: 'Accept-Encoding' };
   if (isNotModified(exchange.request.headers['if-none-match'], etag)) {
     exchange.response.writeHead(304, headers).end();
     return;
   }
-  reply(exchange, { type: JSON_CONTENT_TYPE, headers, body });
+  const accepted = codingOf(exchange.request.headers['accept-encoding']?.toString());
+  const coding = isCompressible(MANIFEST_FILE, body.byteLength) ? accepted : undefined;
+  if (coding === undefined) {
+    reply(exchange, { type: JSON_CONTENT_TYPE, headers, body });
+    return;
+  }
+  const compressed = await compressor.compressed(etag, coding, async () => body);
+  const encoded = { ...headers, 'Content-Encoding': coding };
+  reply(exchange, { type: JSON_CONTENT_TYPE, headers: encoded, body: compressed });
 }
 
 async function sendShard(
   exchange: Exchange,
   { manifest, dir }: ServedPackage,
   path: string,
-  metrics: Metrics,
+  { metrics, compressor }: { readonly metrics: Metrics; readonly compressor: Compressor },
 ): Promise<void> {
   const named = Object.hasOwn(manifest.files, path) ? manifest.files[path] : undefined;
   const file = resolve(dir, path);
@@ -81,6 +97,7 @@ async function sendShard(
     size: named.bytes,
     etag: `"${named.sha256}"`,
     cacheControl: path.includes(named.sha256) ? FOR_EVER : ASK_AGAIN,
+    compressor,
     onSent: (bytes) => metrics.sent(bytes),
   });
 }

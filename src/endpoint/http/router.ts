@@ -5,6 +5,7 @@ import type { FleetDesk } from '../fleet-desk.ts';
 import type { MetricsSnapshot } from '../metrics.ts';
 import { prometheusText } from '../metrics.ts';
 import { type Service, stoppingError } from '../service.ts';
+import { createCompressor } from './compressor.ts';
 import { fleet } from './fleet.ts';
 import { COMMON_HEADERS, PREFLIGHT_HEADERS } from './headers.ts';
 import { infer } from './infer.ts';
@@ -29,8 +30,10 @@ export function createRouter(
   options: RouterOptions,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const { service, desk } = options;
-  const serveFile = packageFiles(options.packages, service.metrics);
-  const serveStatic = options.staticDir === undefined ? undefined : staticFiles(options.staticDir);
+  const compressor = createCompressor();
+  const serveFile = packageFiles(options.packages, service.metrics, compressor);
+  const { staticDir } = options;
+  const serveStatic = staticDir === undefined ? undefined : staticFiles(staticDir, compressor);
 
   const v2 = async (exchange: Exchange, rest: readonly string[]): Promise<void> => {
     const [what, name = '', action] = rest;

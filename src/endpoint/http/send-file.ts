@@ -1,6 +1,8 @@
-/** A file as an answer: validators, one range, streamed from the disk. */
-import { type FileHandle, open } from 'node:fs/promises';
+/** A file as an answer: validators, one range, streamed from the disk; compressed where that makes it smaller. */
+import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
+import type { Compressor } from './compressor.ts';
+import { type Coding, codingOf, isCompressible } from './content-coding.ts';
 import { mimeType } from './headers.ts';
 import { isNotModified, parseRange, rangeApplies } from './range.ts';
 import type { Exchange } from './reply.ts';
@@ -13,12 +15,51 @@ export interface FileReply {
   readonly etag: string;
   readonly cacheControl: string;
   readonly headers?: Readonly<Record<string, string>>;
+  readonly compressor: Compressor;
   /** Told of each piece sent. */
   readonly onSent?: (bytes: number) => void;
 }
 
 /** Rejects when the file cannot be read; what was sent until then cannot be taken back. */
-export async function sendFile({ request, response }: Exchange, reply: FileReply): Promise<void> {
+export async function sendFile(exchange: Exchange, reply: FileReply): Promise<void> {
+  const { headers } = exchange.request;
+  // A part is one of the file as it is: a client that counts the bytes that it has read knows no others.
+  const isPart = headers.range !== undefined;
+  const canCompress = isCompressible(reply.file, reply.size);
+  const coding = canCompress && !isPart ? codingOf(header(headers['accept-encoding'])) : undefined;
+  const varied = canCompress ? { ...reply, headers: { ...reply.headers, Vary: 'Accept-Encoding' } } : reply;
+  await (coding === undefined ? sendPlain(exchange, varied) : sendCompressed(exchange, varied, coding));
+}
+
+async function sendCompressed(
+  { request, response }: Exchange,
+  { file, etag, cacheControl, headers = {}, compressor, onSent }: FileReply,
+  coding: Coding,
+): Promise<void> {
+  // Other bytes than those of the file, so another tag where it is strong; either says that the content is known.
+  const tag = etag.startsWith('W/') ? etag : etag.replace(/"$/, `-${coding}"`);
+  const validators = { ...headers, ETag: tag, 'Cache-Control': cacheControl };
+  const known = request.headers['if-none-match'];
+  if (isNotModified(known, tag) || isNotModified(known, etag)) {
+    response.writeHead(304, validators).end();
+    return;
+  }
+  const body = await compressor.compressed(`${file} ${etag}`, coding, () => readFile(file));
+  response.writeHead(200, {
+    ...validators,
+    'Content-Type': mimeType(file),
+    'Content-Encoding': coding,
+    'Content-Length': body.byteLength,
+  });
+  if (request.method === 'HEAD') {
+    response.end();
+    return;
+  }
+  response.end(body);
+  onSent?.(body.byteLength);
+}
+
+async function sendPlain({ request, response }: Exchange, reply: FileReply): Promise<void> {
   const { file, size, etag, cacheControl, headers = {} } = reply;
   const validators = { ...headers, ETag: etag, 'Cache-Control': cacheControl };
   if (isNotModified(request.headers['if-none-match'], etag)) {

@@ -1,6 +1,7 @@
 /** A folder of pages. They are cross-origin isolated, so that WASM may use threads there. */
 import { realpath, stat } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
+import type { Compressor } from './compressor.ts';
 import { PAGE_HEADERS } from './headers.ts';
 import { type Exchange, replyNotFound } from './reply.ts';
 import { sendFile } from './send-file.ts';
@@ -8,7 +9,7 @@ import { sendFile } from './send-file.ts';
 const INDEX = 'index.html';
 
 /** @param folder its content is public, but for names with a leading dot */
-export function staticFiles(folder: string): (exchange: Exchange) => Promise<void> {
+export function staticFiles(folder: string, compressor: Compressor): (exchange: Exchange) => Promise<void> {
   const root = realpath(resolve(folder));
   // Heard where it is awaited; until then it must not end the process.
   root.catch(() => undefined);
@@ -26,6 +27,7 @@ export function staticFiles(folder: string): (exchange: Exchange) => Promise<voi
       etag: `W/"${size.toString(16)}-${Math.trunc(modified).toString(16)}"`,
       cacheControl: 'no-cache',
       headers: PAGE_HEADERS,
+      compressor,
     });
   };
 }
