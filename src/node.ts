@@ -5,14 +5,14 @@
 
 export type { Phase, PhaseTensors, Segment, Span } from './core/span.ts';
 export type { DType, Tensor, TensorMap } from './core/tensor.ts';
-export {
-  createEndpoint,
-  type Endpoint,
-  type EndpointOptions,
-  type EndpointPackage,
-  type MetricsSnapshot,
+export type {
+  Endpoint,
+  EndpointOptions,
+  EndpointPackage,
+  MetricsSnapshot,
 } from './endpoint/endpoint.ts';
 export { ERROR_CODES, type ErrorCode, IsthmusError, isIsthmusError } from './errors.ts';
+export { createEndpoint } from './node/create-endpoint.ts';
 export { type ImportOnnxOptions, importOnnx } from './node/import-onnx.ts';
 export {
   type ImportedText,

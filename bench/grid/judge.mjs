@@ -114,7 +114,7 @@ export function judge({
       : { choosing: { ratio: choosing, autoMs: own.autos.map(total), toldMs: own.tolds.map(total) } }),
     regret: Math.max(0, totalMs / oracle.ms - 1),
     // Of the choices alone: each counts what its plan took, whichever session ran it.
-    choiceRegret: choiceRegretOf(autos, forced, best.ms),
+    choiceRegret: choiceRegretOf([...autos, ...(own?.autos ?? [])], forced, best.ms),
     peers: {
       ...(offlinePlanId === undefined
         ? {}

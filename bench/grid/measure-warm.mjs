@@ -2,7 +2,7 @@
  * Everything is here: the planner's requests alternate with those of each forced plan. It chooses in a session of its
  * own, which never sees the forced runs; both sessions share the line. The same work on the same threads takes up to a
  * sixth more in one session than in another (where its memory lies), so in the end the chooser's alternate with the plan
- * that it takes, told to it: what choosing costs is seen within one session, as what plans cost is.
+ * that it takes most often, told to it: what choosing costs is seen within one session, as what plans cost is.
  */
 
 import { standardError } from '../report/statistics.mjs';
@@ -67,21 +67,23 @@ export async function measureWarm(task, { free, forced, runs, runsMs, ownMs, kin
   return { settling, offers, ...(own === undefined ? {} : { own }), peers: await measurePeers(peers, runs) };
 }
 
-/** Nothing where it does not take one plan throughout, or none that was forced: told what, would it be the same? */
+/** With the plan that it takes most often: told what, would it be the same? Nothing where that one was not forced. */
 async function besideItself(offers, plans, { runs, ownMs, auto, told }) {
   const autos = offers.flatMap((offer) => offer.autos);
-  const plan = plans.find(({ id }) => autos.every((one) => isPlan(one.plan, id)));
-  if (plan === undefined) return undefined;
-  const own = { id: plan.id, autos: [], tolds: [] };
+  const times = plans.map(({ id }) => autos.filter((one) => isPlan(one.plan, id)).length);
+  const most = Math.max(...times);
+  if (most === 0) return undefined;
+  const { id, choice } = plans[times.indexOf(most)];
+  const own = { id, autos: [], tolds: [] };
   let isAutoFirst = false;
   while (!isSure(own, { runs, ownMs })) {
     // Each is the first as often as the other: the second of two finds the cores as the first has left them.
     if (isAutoFirst) own.autos.push(await auto());
-    own.tolds.push(await told(plan.choice));
+    own.tolds.push(await told(choice));
     if (!isAutoFirst) own.autos.push(await auto());
     isAutoFirst = !isAutoFirst;
   }
-  return own.autos.every((one) => isPlan(one.plan, plan.id)) ? own : undefined;
+  return own;
 }
 
 function isSure({ autos, tolds }, { runs, ownMs }) {

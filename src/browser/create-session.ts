@@ -9,6 +9,7 @@ import type { SessionOptions } from '../session/types.ts';
 import { openBrowserJsonStore } from '../storage/browser/json-store.ts';
 import { sha256Hex } from '../storage/sha256.ts';
 import { type TextSession, withText } from '../tasks/text/text-session.ts';
+import { httpWords } from '../transport/http-words.ts';
 import { connectWebSocket } from '../transport/websocket.ts';
 import { fleetAccess } from './fleet-access.ts';
 
@@ -54,7 +55,10 @@ export async function createSession(packageUrl: string, options: SessionOptions 
       rivals: async () => ((options.provider ?? 'auto') === 'auto' && (await hasGpu()) ? ['webgpu'] : []),
       ...(endpoint === null
         ? {}
-        : { connect: connectWebSocket(streamUrl(endpoint), { WebSocket: globalThis.WebSocket }) }),
+        : {
+            connect: connectWebSocket(streamUrl(endpoint), { WebSocket: globalThis.WebSocket }),
+            farWords: httpWords(absolute(endpoint), manifest.name, (...args) => fetch(...args)),
+          }),
       weightsElsewhere: endpoint === null || new URL(absolute(endpoint)).origin !== new URL(url).origin,
       profiles: await openBrowserJsonStore(),
       clock: systemClock,

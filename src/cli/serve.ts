@@ -1,7 +1,7 @@
 /** `isthmus serve`: the endpoint for one or more packages. */
 import { readFile, stat } from 'node:fs/promises';
-import { createEndpoint } from '../endpoint/endpoint.ts';
 import { IsthmusError } from '../errors.ts';
+import { createEndpoint } from '../node/create-endpoint.ts';
 import { openPackage } from '../package/node/open-package.ts';
 import type { Command, Io } from './command.ts';
 import { optionalNumber, parseFlags, UsageError } from './flags.ts';

@@ -8,6 +8,7 @@ import type { Manifest } from '../package/manifest.ts';
 import { MAX_MODELS } from '../protocol/limits.ts';
 import { createPackageRunner } from '../runtime/node/package-runner.ts';
 import type { PackageSource } from '../runtime/runner.ts';
+import type { FarWords } from '../runtime/words.ts';
 import { sha256Hex } from '../storage/sha256.ts';
 import { FleetDesk } from './fleet-desk.ts';
 import { openFleetFile } from './fleet-file.ts';
@@ -28,6 +29,8 @@ export interface EndpointPackage {
   readonly source: PackageSource;
   /** Folder of its files, which clients may download. */
   readonly dir: string;
+  /** For clients whose tokenizer is still on its way; without it they wait for that. */
+  readonly words?: FarWords;
 }
 
 export interface EndpointOptions {
@@ -159,6 +162,7 @@ export async function createEndpoint(options: EndpointOptions): Promise<Endpoint
   );
   if (options.warm ?? true) {
     for (const host of hosts.values()) warm(host, options.rehearse ?? true, log);
+    for (const { words } of packages.values()) warmWords(words, log);
   }
   // Running out of file descriptors, say: connections are lost then, not the process.
   server.on('error', (error) => log(`the server failed: ${error.message}`));
@@ -193,6 +197,11 @@ export async function createEndpoint(options: EndpointOptions): Promise<Endpoint
       return closing;
     },
   };
+}
+
+/** The first client is not to wait until the tokenizer is read. */
+function warmWords(words: FarWords | undefined, log: (line: string) => void): void {
+  words?.read([]).catch((error: unknown) => log(`words cannot be told: ${String(error)}`));
 }
 
 function byName(packages: readonly EndpointPackage[]): Map<string, EndpointPackage> {

@@ -1,5 +1,5 @@
 /** A package's tokenizer on the runner's thread: cutting text into tokens is heavy, reading tokens is not. */
-import type { Lexicon } from '../core/lexicon.ts';
+import type { Lexicon, LexiconPart } from '../core/lexicon.ts';
 
 /** As templates take it; see `ChatMessage`. */
 export type WordsMessages = readonly { readonly role: string; readonly content: string }[];
@@ -11,4 +11,12 @@ export interface Words {
   encode(text: string, special: boolean): Promise<readonly number[]>;
   /** Messages as the prompt that the model's template makes of them, up to where its answer begins; see `renderChat`. */
   chat(messages: WordsMessages): Promise<string>;
+}
+
+/** What an endpoint tells of a package's words to who has no tokenizer yet. */
+export interface FarWords {
+  /** As `Words.encode`. Throws `limit-exceeded` for longer texts than `MAX_FAR_TEXT`, and what an exchange throws. */
+  encode(text: string, special: boolean, signal?: AbortSignal): Promise<readonly number[]>;
+  /** What these tokens read like, `MAX_FAR_TOKENS` at most. Throws `limit-exceeded`, and what an exchange throws. */
+  read(tokens: readonly number[], signal?: AbortSignal): Promise<LexiconPart>;
 }

@@ -7,7 +7,7 @@ import type { Shared } from './parts.ts';
 import { delay, inBackground, orAborted } from './waiting.ts';
 
 /** A first connection is worth a moment. */
-const FIRST_CONNECT_WAIT_MS = 1_500;
+export const FIRST_CONNECT_WAIT_MS = 1_500;
 
 /** Connects. Failure is a state, not an error. */
 export async function reachEndpoint(link: EndpointLink): Promise<void> {

@@ -6,6 +6,7 @@ import type { Manifest } from '../package/manifest.ts';
 import type { HedgeOption } from '../planner/hedge.ts';
 import type { GoalOptions } from '../planner/objective.ts';
 import type { DeviceRunner, ExecutionProvider } from '../runtime/runner.ts';
+import type { FarWords } from '../runtime/words.ts';
 import type { JsonStore } from '../storage/json-store.ts';
 import type { Connect } from '../transport/transport.ts';
 import type { DeviceSide } from './device-side.ts';
@@ -23,6 +24,8 @@ export interface SessionParts {
   /** Providers worth measuring against `runner`'s, e.g. `webgpu` where an adapter answers. */
   readonly rivals: () => Promise<readonly ExecutionProvider[]>;
   readonly connect?: Connect;
+  /** Of `connect`'s endpoint, should it tell of words. */
+  readonly farWords?: FarWords;
   /** True when weights come from another place than the endpoint. */
   readonly weightsElsewhere: boolean;
   readonly profiles: JsonStore;

@@ -8,6 +8,7 @@ import type { Words } from '../runtime/words.ts';
 import { deviceWords } from './device-words.ts';
 import { Experience } from './experience.ts';
 import { explain } from './explain.ts';
+import { farWordsFor, type WordsOptions } from './far-words.ts';
 import { measureFirst } from './first-measurement.ts';
 import { IdleWatch } from './idle.ts';
 import { seekProvider } from './measuring.ts';
@@ -21,7 +22,7 @@ import { textStage } from './text/route.ts';
 import { TextSide } from './text/text-side.ts';
 import type { RunTextOptions, RunTextResult, TextPlan } from './text/types.ts';
 import { Turns } from './turns.ts';
-import type { Explanation, RunOptions, RunOutcome, Session } from './types.ts';
+import type { Explanation, HeldWords, RunOptions, RunOutcome, Session } from './types.ts';
 import { inBackground, orAborted } from './waiting.ts';
 import { Weights } from './weights.ts';
 
@@ -51,7 +52,7 @@ class LiveSession implements Session {
   readonly #stop = new AbortController();
   readonly #idle: IdleWatch;
   readonly #experience: Experience;
-  /** A text has told its first token, or has ended. */
+  /** A text has ended. */
   readonly #spoken = new AbortController();
   #text: TextSide | undefined;
   #isPrepared = false;
@@ -160,6 +161,15 @@ class LiveSession implements Session {
     return this.#shared.device.use((runner) => runner.readFile(path));
   }
 
+  async farWords(asked: WordsOptions): Promise<HeldWords | undefined> {
+    this.#checkOpen();
+    // A text is asked for once its prompt is in tokens, a round trip later.
+    if (this.manifest.text !== undefined) this.#turns.announce();
+    const far = await farWordsFor(this.#shared, asked);
+    if (far === undefined) return undefined;
+    return { ...far, letGo: this.#turns.hold() };
+  }
+
   async run(options: RunOptions): Promise<RunOutcome> {
     this.#checkOpen();
     const { signal } = options;
@@ -186,14 +196,9 @@ class LiveSession implements Session {
     const { signal } = options;
     throwIfAborted(signal);
     const text = this.#textSide();
-    const { onToken } = options;
-    const heard = (token: number, holdMs: number): boolean => {
-      this.#spoken.abort();
-      return onToken?.(token, holdMs) ?? false;
-    };
     const work = async (): Promise<RunTextResult> => {
       this.#checkOpen();
-      return text.run({ ...options, onToken: heard }).finally(() => this.#spoken.abort());
+      return text.run(options).finally(() => this.#spoken.abort());
     };
     return orAborted(this.#idle.during(this.#turns.take(work, signal)), this.#stop.signal, closedError);
   }

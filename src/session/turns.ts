@@ -5,6 +5,7 @@ export class Turns {
   /** Resolves when the work under way, and all that waits behind it, is over. */
   #last: Promise<unknown> = Promise.resolve();
   #active = 0;
+  readonly #held = new Set<Promise<void>>();
   /** Resolves when somebody asks for a turn for the first time. */
   readonly asked: Promise<void>;
   #wasAsked: () => void = () => undefined;
@@ -15,6 +16,11 @@ export class Turns {
     this.asked = new Promise((resolve) => {
       this.#wasAsked = resolve;
     });
+  }
+
+  /** Somebody will ask for a turn; what they ask first is no work of this session. */
+  announce(): void {
+    this.#wasAsked();
   }
 
   /** The signal ends the wait for a turn at once (`aborted`); work that has begun looks at it by itself. */
@@ -52,8 +58,21 @@ export class Turns {
     }
   }
 
+  /** Nothing is idle until what this returns is called; who asks for a turn does not wait for it. */
+  hold(): () => void {
+    let letGo: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
+    this.#held.add(held);
+    return () => {
+      this.#held.delete(held);
+      letGo();
+    };
+  }
+
   /** Resolves when nothing is under way. */
   async idle(): Promise<void> {
-    while (this.#active > 0) await this.#last;
+    while (this.#active > 0 || this.#held.size > 0) await Promise.all([this.#last, ...this.#held]);
   }
 }

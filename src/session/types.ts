@@ -7,7 +7,7 @@ import type { HedgeOption } from '../planner/hedge.ts';
 import type { GoalOptions } from '../planner/objective.ts';
 import type { EndpointState, LinkEstimate, PricedPlan, Workload } from '../planner/types.ts';
 import type { ExecutionProvider } from '../runtime/runner.ts';
-import type { Words } from '../runtime/words.ts';
+import type { FarWords, Words } from '../runtime/words.ts';
 import type { PlanPeriod, RunTextOptions, RunTextResult, TextPlan } from './text/types.ts';
 
 /** `auto` lets the planner choose; the others force it. `cut` counts blocks on the device. */
@@ -163,6 +163,11 @@ export interface RunOutcome {
   readonly report: RequestReport;
 }
 
+/** Words that are asked of the endpoint; until they are let go of, nothing is fetched that would be in their way. */
+export interface HeldWords extends FarWords {
+  letGo(): void;
+}
+
 export interface Session {
   readonly manifest: Manifest;
   readonly provider: ExecutionProvider;
@@ -188,6 +193,11 @@ export interface Session {
   readFile(path: string): Promise<Uint8Array>;
   /** The package's tokenizer on the worker's thread; `generate` and `transcribe` use it. Absent where there is no worker. */
   readonly words?: Words | undefined;
+  /**
+   * Who tells of words while the tokenizer is still on its way: the endpoint, on a first visit, if all tokens of such a
+   * request may go there. Else undefined.
+   */
+  farWords?(asked: GoalOptions & { readonly plan?: unknown }): Promise<HeldWords | undefined>;
   /** Every plan with its prediction, best first, rejected ones last with the reason. */
   explain(workload?: Workload): Promise<Explanation>;
   /** Fetches everything that `local` needs. Resolves when it is here. */

@@ -5,7 +5,7 @@ import { rehearse } from './rehearse.ts';
 import type { Turns } from './turns.ts';
 import { fired, inBackground } from './waiting.ts';
 
-/** Ms that a first token may keep weights waiting: whoever is that slow may end the text, and then they are needed. */
+/** Ms that a first text may keep weights waiting: a longer one is worth a move, and whoever is that slow may end. */
 const MAX_HOLD_MS = 3_000;
 
 export class Weights {
@@ -17,7 +17,7 @@ export class Weights {
   #isBuilt = false;
 
   /**
-   * @param spoken fires when a text has told a first token, or has ended
+   * @param spoken fires when a text has ended
    * @param onArrived called after each file that is fetched ahead, and when all are here
    */
   constructor(shared: Shared, turns: Turns, spoken: AbortSignal, onArrived: () => Promise<void>) {
@@ -62,9 +62,11 @@ export class Weights {
   async #fetchBesideText(signal: AbortSignal): Promise<void> {
     const { device, parts } = this.#shared;
     const first = Object.values(parts.manifest.tokenizer ?? {});
-    // A prompt cannot be read without its tokenizer; weights that came beside it would make it late.
-    await device.use((runner) => runner.fetchFiles(first, { signal }));
-    await this.#firstWords(signal);
+    const fetchFirst = (): Promise<void> => device.use((runner) => runner.fetchFiles(first, { signal }));
+    // A prompt cannot be read without its tokenizer, unless the endpoint does it; weights beside it would make it late.
+    if (parts.farWords === undefined) await fetchFirst();
+    await this.#firstText(signal);
+    await fetchFirst();
     // One that cannot start is told by the first call that needs it.
     device.start().catch(() => undefined);
     // What follows from a file is not waited for by the next one: the link would lie idle meanwhile. Two at once would fill
@@ -82,10 +84,10 @@ export class Weights {
   }
 
   /**
-   * Resolves when a text that was asked for at once has its first token, or soon where none was asked for: the reader waits
-   * for that one, and what the device begins to do for the others would make it late.
+   * Resolves when a text that was asked for at once has ended or has taken a while, or soon where none was asked for: what
+   * the device does with weights beside a short one makes it late, and comes too late for it.
    */
-  async #firstWords(signal: AbortSignal): Promise<void> {
+  async #firstText(signal: AbortSignal): Promise<void> {
     const { link, options, timeout } = this.#shared;
     // Who has nobody else to ask needs the weights for it.
     if (link === undefined || link.state === 'down' || options.plan === 'local') return;

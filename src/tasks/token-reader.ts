@@ -3,7 +3,7 @@
  * that it came in, and building a reader takes no time that a page could feel.
  */
 import { Tokenizer } from '@huggingface/tokenizers';
-import type { Lexicon } from '../core/lexicon.ts';
+import type { Lexicon, LexiconPart, ReadingRules } from '../core/lexicon.ts';
 import { IsthmusError } from '../errors.ts';
 
 export interface TokenDecoder {
@@ -37,11 +37,27 @@ export function tokenReader(
 
 /** Reads as the tokenizer does that the lexicon is of. Throws `bad-package`. */
 export function openReader(lexicon: Lexicon): TokenReader {
-  const inner = withoutVocabulary(lexicon);
   const silent = new Set(lexicon.silent);
-  const textOf = textsOf(lexicon);
   const isKnown = (token: number): boolean => token >= 0 && token < lexicon.ends.length;
-  const isSpecial = (token: number): boolean => !isKnown(token) || silent.has(token);
+  return readerBy(lexicon, (token) => !isKnown(token) || silent.has(token), textsOf(lexicon));
+}
+
+/** Reads those tokens as the tokenizer does, and takes others for special. Throws `bad-package`. */
+export function openPart(part: LexiconPart): TokenReader {
+  const textOf = (token: number): string | null => part.texts.get(token) ?? null;
+  return readerBy(
+    part,
+    (token) => textOf(token) === null,
+    (token) => textOf(token) ?? '',
+  );
+}
+
+function readerBy(
+  rules: ReadingRules,
+  isSpecial: (token: number) => boolean,
+  textOf: (token: number) => string,
+): TokenReader {
+  const inner = withoutVocabulary(rules);
   return tokenReader(isSpecial, (tokens, cleanUp) => {
     const vocab = inner.model?.vocab ?? [];
     for (const token of tokens) vocab[token] ??= textOf(token);
@@ -50,7 +66,7 @@ export function openReader(lexicon: Lexicon): TokenReader {
 }
 
 /** The library's tokenizer with all that it reads by, and an empty vocabulary, which grows by what is read. */
-function withoutVocabulary({ decoder, addedTokens, endOfWordSuffix, cleanUp }: Lexicon): Tokenizer {
+function withoutVocabulary({ decoder, addedTokens, endOfWordSuffix, cleanUp }: ReadingRules): Tokenizer {
   const model = { type: 'BPE', vocab: {}, merges: [], end_of_word_suffix: endOfWordSuffix };
   const nothing = { normalizer: null, pre_tokenizer: null, post_processor: null };
   const config = cleanUp === undefined ? {} : { clean_up_tokenization_spaces: cleanUp };

@@ -7,7 +7,7 @@ import type { RequestReport, Session, TranscribeOptions, Transcript } from '../s
 import { resampleInPieces } from './audio/resample.ts';
 import { splitAtQuiet } from './audio/split-quiet.ts';
 import type { TokenDecoder } from './token-reader.ts';
-import { whileReading } from './while-reading.ts';
+import { type Reading, whileReading } from './while-reading.ts';
 
 /** Seconds. Speech models are trained on clips of up to half a minute and ramble beyond. */
 const DEFAULT_PIECE_SECONDS = 20;
@@ -32,12 +32,26 @@ export async function transcribe(
   audio: Float32Array,
   options: TranscribeOptions = {},
 ): Promise<Transcript> {
-  const { manifest } = session;
-  const { stage, input } = speechModel(manifest);
+  const { input } = speechModel(session.manifest);
   const rate = options.sampleRate ?? input.sampleRate;
   checkAudio(audio, rate);
   throwIfAborted(options.signal);
-  const reading = whileReading(session, options.signal);
+  const reading = whileReading(session, options.signal, options);
+  try {
+    return await transcribeBy(reading, session, audio, options);
+  } finally {
+    reading.over();
+  }
+}
+
+async function transcribeBy(
+  reading: Reading,
+  session: Session,
+  audio: Float32Array,
+  options: TranscribeOptions,
+): Promise<Transcript> {
+  const { stage, input } = speechModel(session.manifest);
+  const rate = options.sampleRate ?? input.sampleRate;
   const samples = await resampleInPieces(audio, rate, input.sampleRate, nextTask);
   const maxSeconds = options.pieceSeconds ?? DEFAULT_PIECE_SECONDS;
   const tokens: number[] = [];
@@ -50,17 +64,19 @@ export async function transcribe(
     const { onText } = options;
     let told = 0;
     // Text is made only for who reads it along the way.
-    const say = (decoder: TokenDecoder | undefined): void => {
-      if (onText === undefined || decoder === undefined) return;
-      told = mine.length;
-      onText(joined([...texts, decoder.decode(mine)]));
+    const say = (decoder: TokenDecoder, heard: readonly number[]): void => {
+      if (onText === undefined || heard.length <= told) return;
+      told = heard.length;
+      onText(joined([...texts, decoder.decode(heard)]));
     };
     const running = session.run({
       inputs: pieceInput(stage, piece, input),
       maxTokens: Math.max(1, Math.ceil((piece.length / input.sampleRate) * input.maxTokensPerSecond)),
       onToken: (token) => {
         mine.push(token);
-        say(reading.decoder);
+        if (onText === undefined) return;
+        const heard = [...mine];
+        reading.hear(heard, (decoder) => say(decoder, heard));
       },
       ...(options.plan === undefined ? {} : { plan: options.plan }),
       ...(options.hedge === undefined ? {} : { hedge: options.hedge }),
@@ -68,8 +84,8 @@ export async function transcribe(
       signal: reading.signal,
     });
     const { report } = await reading.orFailed(running);
-    const decoder = await reading.done;
-    if (told < mine.length) say(decoder);
+    const decoder = await reading.orFailed(reading.of(mine));
+    say(decoder, mine);
     tokens.push(...mine);
     texts.push(decoder.decode(mine));
     reports.push(report);

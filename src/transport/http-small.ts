@@ -8,6 +8,8 @@ export interface SmallExchange {
   readonly fetch: typeof fetch;
   /** JSON text to `POST`; without one it is a `GET`. */
   readonly body?: string;
+  /** What the text is said to be. Default JSON. */
+  readonly type?: string;
   /** Bytes of the answer. */
   readonly limit: number;
   readonly signal: AbortSignal;
@@ -19,13 +21,13 @@ export interface SmallExchange {
  */
 export async function exchangeSmall(
   url: string,
-  { fetch: send, body, limit, signal }: SmallExchange,
+  { fetch: send, body, type = JSON_CONTENT_TYPE, limit, signal }: SmallExchange,
 ): Promise<Uint8Array> {
   throwIfAborted(signal);
   try {
     const response = await send(url, {
       method: body === undefined ? 'GET' : 'POST',
-      ...(body === undefined ? {} : { body, headers: { 'Content-Type': JSON_CONTENT_TYPE } }),
+      ...(body === undefined ? {} : { body, headers: { 'Content-Type': type } }),
       credentials: 'omit',
       referrerPolicy: 'no-referrer',
       cache: 'no-store',

@@ -1,7 +1,8 @@
 /** A first visit in real Chromium: what comes over the network before the first answer, and what the page itself does. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createEndpoint, type Endpoint } from '../../src/endpoint/endpoint.ts';
+import type { Endpoint } from '../../src/endpoint/endpoint.ts';
+import { createEndpoint } from '../../src/node/create-endpoint.ts';
 import { type OpenedPackage, openPackage } from '../../src/package/node/open-package.ts';
 import { importedPackage } from '../fixtures/packages.ts';
 import { utterance } from '../fixtures/utterance.ts';
@@ -68,7 +69,6 @@ describe.skipIf(chromium === undefined)(
       expect(error).toBeUndefined();
       expect(text).not.toBe('');
       expect(reports.map(({ plan }) => plan.id)).toEqual(['remote']);
-      expect(fetched.some((file) => file.startsWith('tokenizer'))).toBe(true);
       expect(fetched.filter((file) => file.endsWith('.wasm'))).toEqual([]);
       const shards = new Set(
         pkg.manifest.blocks.flatMap((block) => block.shards).map((path) => path.replace(/^.*\//, '')),
@@ -81,6 +81,32 @@ describe.skipIf(chromium === undefined)(
       expect(here.reports.map(({ plan }) => plan.id)).toEqual(['local']);
       expect(here.text).not.toBe('');
       expect(fetched.some((file) => file.endsWith('.wasm'))).toBe(true);
+      await page.context().close();
+    });
+
+    it('waits for no tokenizer where the endpoint may tell of words, and for nobody else where it may not', async () => {
+      const { page, fetched } = await visitor();
+      let open = (): void => undefined;
+      const isLet = new Promise<void>((resolve) => {
+        open = resolve;
+      });
+      await page.context().route('**/tokenizer.json', async (route) => {
+        await isLet;
+        await route.continue();
+      });
+      await openInPage(page, `packages/${MODEL}/`, { prefetch: false });
+      const told = await transcribeInPage(page, samples, 'remote');
+      expect(told.error).toBeUndefined();
+      expect(fetched).toContain('words');
+      // Word by word as well.
+      expect(told.partial.length).toBeGreaterThan(1);
+      expect(told.partial.at(-1)).toBe(told.text);
+      open();
+      const before = fetched.filter((file) => file === 'words').length;
+      await prefetchInPage(page);
+      const here = await transcribeInPage(page, samples, 'local');
+      expect(here.text).toBe(told.text);
+      expect(fetched.filter((file) => file === 'words')).toHaveLength(before);
       await page.context().close();
     });
 

@@ -5,6 +5,7 @@ import { resolve, sep } from 'node:path';
 import { IsthmusError } from '../../errors.ts';
 import { MANIFEST_FILE, type Manifest, type PackageFile } from '../../package/manifest.ts';
 import { JSON_CONTENT_TYPE } from '../../protocol/infer-body.ts';
+import type { FarWords } from '../../runtime/words.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Compressor } from './compressor.ts';
 import { codingOf, isCompressible } from './content-coding.ts';
@@ -16,6 +17,7 @@ export interface ServedPackage {
   readonly manifest: Manifest;
   /** Folder that holds the files. */
   readonly dir: string;
+  readonly words?: FarWords;
 }
 
 /** A year, the longest that caches honour. Content under a name that is its own hash never changes. */

@@ -13,6 +13,7 @@ import { modelMetadata, serverMetadata } from './metadata.ts';
 import { packageFiles, type ServedPackage } from './package-files.ts';
 import { type Exchange, reply, replyError, replyJson, replyNotFound } from './reply.ts';
 import { staticFiles } from './static-files.ts';
+import { words } from './words.ts';
 
 export interface RouterOptions {
   readonly service: Service;
@@ -49,6 +50,10 @@ export function createRouter(
     if (what !== 'models' || rest.length > 3) return replyNotFound(exchange);
     if (action === undefined) return replyJson(exchange, modelMetadata(service.host(name).manifest));
     if (action === 'infer') return infer(exchange, service, name);
+    if (action === 'words') {
+      service.host(name);
+      return words(exchange, options.packages.get(name)?.words);
+    }
     if (action !== 'ready') return replyNotFound(exchange);
     service.host(name);
     if (service.stopping) throw stoppingError();
@@ -94,7 +99,11 @@ function allowed(exchange: Exchange): boolean {
   }
   const action = path[0] === 'v2' && path[1] === 'models' ? path[3] : undefined;
   const methods =
-    action === 'infer' ? ['POST'] : action === 'fleet' ? ['GET', 'HEAD', 'POST'] : ['GET', 'HEAD'];
+    action === 'infer' || action === 'words'
+      ? ['POST']
+      : action === 'fleet'
+        ? ['GET', 'HEAD', 'POST']
+        : ['GET', 'HEAD'];
   if (methods.includes(request.method ?? '')) return true;
   response.setHeader('Allow', [...methods, 'OPTIONS'].join(', '));
   replyJson(exchange, { error: `this address takes ${methods.join(' and ')}` }, 405);

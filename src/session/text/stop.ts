@@ -33,6 +33,11 @@ export class StopMatcher {
     this.#stops = stops;
   }
 
+  /** Whether there is a text that could end anything. */
+  get hasAny(): boolean {
+    return this.#stops.length > 0;
+  }
+
   push(piece: string): StopStep {
     const text = this.#held + piece;
     const hit = this.#firstComplete(text);

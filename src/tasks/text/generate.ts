@@ -1,6 +1,7 @@
 /** Text in words: a prompt or messages in, a stream of text out, over a session that speaks tokens. */
+import type { Sampling } from '../../core/sampling.ts';
 import { IsthmusError, throwIfAborted } from '../../errors.ts';
-import type { Words } from '../../runtime/words.ts';
+import type { FarWords, Words } from '../../runtime/words.ts';
 import { goalFields } from '../../session/planning.ts';
 import { samplingFor } from '../../session/text/sampling.ts';
 import { StopMatcher } from '../../session/text/stop.ts';
@@ -15,13 +16,18 @@ import type { Session } from '../../session/types.ts';
 import { delay } from '../../session/waiting.ts';
 import { readerOf, wordsOf } from '../session-words.ts';
 import { checkLength } from '../tokenizer.ts';
+import { ToldReader } from '../told-reader.ts';
 import { Detokeniser } from './detokenise.ts';
 import { PromptMemory } from './prompt-memory.ts';
+import { ReadAsTold } from './read-as-told.ts';
 import { ShownLater } from './shown-later.ts';
 import { textStream } from './text-stream.ts';
 
 /** Tokens of an answer where neither caller nor package set a bound. */
 const DEFAULT_MAX_TOKENS = 512;
+
+/** Ms that a text on a first visit has the line for itself, as weights leave it to it for. */
+const ALONE_MS = 3_000;
 
 /** Seeds that nobody chose; a reproducible answer names its own. */
 const SEEDS = 2 ** 32;
@@ -51,11 +57,41 @@ async function generate(
   emit: (text: string) => void,
   signal: AbortSignal,
 ): Promise<TextResult> {
-  const { manifest } = session;
   const stops = new StopMatcher(options.stop ?? []);
-  const sampling = samplingFor(manifest, options, () => Math.floor(Math.random() * SEEDS));
-  const words = wordsOf(session);
-  const reader = await readerOf(session);
+  const sampling = samplingFor(session.manifest, options, () => Math.floor(Math.random() * SEEDS));
+  // Where a stop text ends the answer is known as each token comes, or not at all.
+  const far = stops.hasAny ? undefined : await session.farWords?.(options);
+  const told = far && new ToldReader(far, () => readerOf(session), signal);
+  const useLocal = (): void => void told?.useLocal().catch(() => undefined);
+  const timer = setTimeout(useLocal, ALONE_MS);
+  try {
+    return await answer({ session, prompt, options, stops, sampling, far, told, emit, signal });
+  } finally {
+    clearTimeout(timer);
+    far?.letGo();
+    // For the next one, whose prompt need not be told to be cut into tokens.
+    useLocal();
+  }
+}
+
+interface Asked {
+  readonly session: Session;
+  readonly prompt: string | readonly ChatMessage[];
+  readonly options: GenerateOptions;
+  readonly stops: StopMatcher;
+  readonly sampling: Sampling;
+  /** Who tells of words while the tokenizer is on its way. */
+  readonly far: FarWords | undefined;
+  readonly told: ToldReader | undefined;
+  readonly emit: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+async function answer(asked: Asked): Promise<TextResult> {
+  const { session, prompt, options, stops, sampling, far, told, emit, signal } = asked;
+  const { manifest } = session;
+  const words = far === undefined ? wordsOf(session) : withFar(wordsOf(session), far, signal);
+  const reader = told ?? (await readerOf(session));
   throwIfAborted(signal);
   const memory = memoryOf(session);
   const text = typeof prompt === 'string' ? prompt : await words.chat(prompt);
@@ -75,6 +111,8 @@ async function generate(
     shown += step.text;
     if (step.text !== '') later.show(step.text, holdMs);
   };
+  const read = (token: number, holdMs: number): void => show(detokeniser.push(token), holdMs);
+  const reading = told === undefined ? undefined : new ReadAsTold(told, read);
   const request: RunTextOptions = {
     tokens,
     sampling,
@@ -87,13 +125,15 @@ async function generate(
     signal,
     onToken: (token, holdMs) => {
       options.onToken?.(token);
-      show(detokeniser.push(token), holdMs);
+      if (reading === undefined) read(token, holdMs);
+      else reading.push(token, holdMs);
       return stop !== undefined;
     },
     ...(options.onMove === undefined ? {} : { onMove: options.onMove }),
   };
   // Text that is known is shown before a failure is told.
   const { tokens: made, reason, usage } = await session.runText(request).finally(() => later.flush());
+  await reading?.done();
   if (stop === undefined) {
     show(detokeniser.end());
     if (stop === undefined) {
@@ -104,6 +144,19 @@ async function generate(
   }
   memory.keep(text + reader.text(made), [...tokens, ...made]);
   return { text: shown, tokens: made, reason: endOf(reason, stop, made.length, wanted), usage };
+}
+
+/** Texts are cut into tokens by the endpoint, and here where it cannot. */
+function withFar(words: Words, far: FarWords, signal: AbortSignal): Words {
+  const encode = async (text: string, special: boolean): Promise<readonly number[]> => {
+    try {
+      return await far.encode(text, special, signal);
+    } catch {
+      throwIfAborted(signal);
+      return words.encode(text, special);
+    }
+  };
+  return { lexicon: words.lexicon, chat: words.chat, encode };
 }
 
 function endOf(

@@ -2,13 +2,21 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { tokenizerFromGguf } from '../../../src/package/gguf/tokenizer.ts';
+import { parseRead, readAnswer } from '../../../src/protocol/words-messages.ts';
+import { lexiconPart } from '../../../src/tasks/lexicon-part.ts';
 import { MAX_TOKEN_LENGTH } from '../../../src/tasks/pack-lexicon.ts';
-import { openReader } from '../../../src/tasks/token-reader.ts';
+import { openPart, openReader } from '../../../src/tasks/token-reader.ts';
 import { openTokenizer, type TextTokenizer } from '../../../src/tasks/tokenizer.ts';
 import { CORPUS, llamaMetadata, moonshineTokenizer, opened, smollmMetadata } from './real-tokenizers.ts';
 
 /** Through a port, as it comes from a worker. */
 const across = (tokenizer: TextTokenizer) => openReader(structuredClone(tokenizer.lexicon()));
+
+/** What is told of these tokens, as it comes over a wire. */
+function told(tokenizer: TextTokenizer, tokens: readonly number[]) {
+  const answer = readAnswer(lexiconPart(tokenizer.lexicon(), tokens));
+  return openPart(parseRead(new TextEncoder().encode(JSON.stringify(answer))));
+}
 
 const added = (id: number, content: string, special: boolean) => ({
   id,
@@ -106,6 +114,22 @@ describe.each(['SmolLM2', 'Llama 2', 'Moonshine', ...Object.keys(BY_HAND)])('%s'
         expect(reader.text(tokens)).toBe(tokenizer.text(tokens));
         expect(reader.decode(tokens)).toBe(tokenizer.decode(tokens));
       }),
+    );
+  });
+
+  it('reads alike by what is told of those tokens alone', (context) => {
+    const entry = tokenizers.get(name);
+    if (entry === undefined) return context.skip(missing);
+    const { tokenizer, size } = entry;
+    const token = fc.oneof(fc.nat(size + 2), fc.integer({ min: 0, max: 260 }));
+    fc.assert(
+      fc.property(fc.array(token, { maxLength: 40 }), (tokens) => {
+        const reader = told(tokenizer, tokens);
+        expect(reader.text(tokens)).toBe(tokenizer.text(tokens));
+        expect(reader.decode(tokens)).toBe(tokenizer.decode(tokens));
+        for (const one of tokens) expect(reader.isSpecial(one)).toBe(tokenizer.isSpecial(one));
+      }),
+      { numRuns: 30 },
     );
   });
 

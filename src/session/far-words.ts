@@ -1,0 +1,33 @@
+/** Whether the endpoint may be asked for words. */
+import type { GoalOptions } from '../planner/objective.ts';
+import type { FarWords } from '../runtime/words.ts';
+import { FIRST_CONNECT_WAIT_MS, reachEndpoint } from './meet-endpoint.ts';
+import type { Shared } from './parts.ts';
+import { goalFor } from './planning.ts';
+import { delay } from './waiting.ts';
+
+/** Of a request, what decides whether its words may leave the device as they are. */
+export interface WordsOptions extends GoalOptions {
+  readonly plan?: unknown;
+}
+
+/**
+ * Only where the tokenizer is not here, on a first visit: then the endpoint would be sent all tokens of the request
+ * anyway, and tells what they are sooner than the tokenizer comes. Undefined as well for who lets no content or no more
+ * than so many bytes leave, and for plans that are not the endpoint's alone.
+ */
+export async function farWordsFor(shared: Shared, asked: WordsOptions): Promise<FarWords | undefined> {
+  const { parts, options, device, link } = shared;
+  const { farWords, manifest } = parts;
+  const plan = asked.plan ?? options.plan ?? 'auto';
+  if (farWords === undefined || link === undefined) return undefined;
+  if (plan !== 'auto' && plan !== 'remote') return undefined;
+  const goal = goalFor(options, asked);
+  if (goal.isPrivate || goal.mode === 'only-device' || goal.maxBytesUp < Infinity) return undefined;
+  const files = Object.values(manifest.tokenizer ?? {}).filter((file) => file !== undefined);
+  const missing = await device.use((runner) => runner.missingBytes(files));
+  if (missing === 0) return undefined;
+  // The request will wait for it as well.
+  if (link.state === 'unknown') await Promise.race([reachEndpoint(link), delay(FIRST_CONNECT_WAIT_MS)]);
+  return link.state === 'up' ? farWords : undefined;
+}

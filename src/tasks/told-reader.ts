@@ -1,0 +1,93 @@
+/**
+ * Tokens as text while the tokenizer is on its way: read by what the endpoint says of them, which made them, and by the
+ * tokenizer from when it is here.
+ */
+import type { LexiconPart } from '../core/lexicon.ts';
+import type { FarWords } from '../runtime/words.ts';
+import { openPart, type TokenReader } from './token-reader.ts';
+
+/** Asked about at once at most; the rest is next. */
+const MOST = 1024;
+
+const NOTHING: LexiconPart = { decoder: null, addedTokens: [], texts: new Map() };
+
+export class ToldReader implements TokenReader {
+  readonly #far: FarWords;
+  readonly #local: () => Promise<TokenReader>;
+  readonly #signal: AbortSignal | undefined;
+  #part = NOTHING;
+  #reader: TokenReader | undefined;
+  /** The tokenizer's own, which knows all. */
+  #whole: TokenReader | undefined;
+  #localReader: Promise<TokenReader> | undefined;
+  #asking: Promise<void> | undefined;
+
+  /** @param local the tokenizer's own reader, which is asked for where the endpoint cannot tell */
+  constructor(far: FarWords, local: () => Promise<TokenReader>, signal?: AbortSignal) {
+    this.#far = far;
+    this.#local = local;
+    this.#signal = signal;
+  }
+
+  /** Whether all of these can be read now. */
+  knows(tokens: readonly number[]): boolean {
+    return this.#whole !== undefined || tokens.every((token) => this.#part.texts.has(token));
+  }
+
+  /**
+   * Resolves when all of these can be read; one question at a time, about all that came meanwhile. An endpoint that cannot
+   * tell has the tokenizer waited for. Throws what that throws, and `aborted`.
+   */
+  async learn(tokens: readonly number[]): Promise<void> {
+    while (!this.knows(tokens)) {
+      this.#asking ??= this.#ask(tokens).finally(() => {
+        this.#asking = undefined;
+      });
+      await this.#asking;
+    }
+  }
+
+  /** From when it is here on. Throws what reading it throws; may be called again then. */
+  async useLocal(): Promise<void> {
+    if (this.#whole !== undefined) return;
+    this.#localReader ??= this.#local();
+    try {
+      this.#whole = await this.#localReader;
+    } finally {
+      this.#localReader = undefined;
+    }
+  }
+
+  isSpecial(token: number): boolean {
+    return this.#now.isSpecial(token);
+  }
+
+  text(tokens: readonly number[]): string {
+    return this.#now.text(tokens);
+  }
+
+  decode(tokens: readonly number[]): string {
+    return this.#now.decode(tokens);
+  }
+
+  get #now(): TokenReader {
+    if (this.#whole !== undefined) return this.#whole;
+    this.#reader ??= openPart(this.#part);
+    return this.#reader;
+  }
+
+  async #ask(tokens: readonly number[]): Promise<void> {
+    const unknown = [...new Set(tokens)].filter((token) => !this.#part.texts.has(token)).slice(0, MOST);
+    try {
+      const told = await this.#far.read(unknown, this.#signal);
+      // One that is silent about a token would be asked for ever.
+      if (!unknown.every((token) => told.texts.has(token))) throw new Error('not all tokens were told');
+      const added = [this.#part, told].flatMap(({ addedTokens }) => addedTokens as readonly unknown[]);
+      this.#part = { ...told, addedTokens: added, texts: new Map([...this.#part.texts, ...told.texts]) };
+      this.#reader = undefined;
+    } catch (error) {
+      if (this.#signal?.aborted === true) throw error;
+      await this.useLocal();
+    }
+  }
+}

@@ -1,0 +1,63 @@
+/** Whom words may be asked of: who would be sent all tokens of the request anyway, and only on a first visit. */
+import { beforeAll, expect, it } from 'vitest';
+import type { OpenedPackage } from '../../src/package/node/open-package.ts';
+import type { FarWords } from '../../src/runtime/words.ts';
+import { importSpeech, onDisk } from '../endpoint/packages.ts';
+import { DeviceFiles } from '../fixtures/node-device.ts';
+import { isUp, open, type Setup, startEndpoint } from './with-session.ts';
+
+const far: FarWords = {
+  encode: async () => [],
+  read: async () => ({ decoder: null, addedTokens: [], texts: new Map() }),
+};
+
+let speech: OpenedPackage;
+
+beforeAll(async () => {
+  const made = await onDisk(await importSpeech('speech', []));
+  speech = { ...made, manifest: { ...made.manifest, tokenizer: { tokenizer: 'tokenizer.json' } } };
+});
+
+async function visit(options: Setup = {}) {
+  const endpoint = await startEndpoint(speech);
+  const files = new DeviceFiles(speech, 'none');
+  const opened = await open(speech, { port: endpoint.port, files, parts: { farWords: far }, ...options });
+  return { ...opened, files };
+}
+
+it.each([
+  [{}, true],
+  [{ plan: 'remote' }, true],
+  [{ mode: 'prefer-cloud' }, true],
+  [{ objective: 'frugal' }, true],
+  [{ plan: 'local' }, false],
+  [{ plan: { cut: 2 } }, false],
+  [{ objective: 'private' }, false],
+  [{ mode: 'only-device' }, false],
+  [{ maxBytesUp: 1e9 }, false],
+] as const)('a request with %j may ask: %s', async (asked, isAllowed) => {
+  const { session, seen } = await visit({ prefetch: false });
+  await seen(isUp);
+  const told = await session.farWords?.(asked);
+  expect(told !== undefined).toBe(isAllowed);
+  expect(await told?.read([])).toEqual(isAllowed ? await far.read([]) : undefined);
+  told?.letGo();
+});
+
+it('what the session is told holds for its requests', async () => {
+  const { session, seen } = await visit({ prefetch: false, objective: 'private' });
+  await seen(isUp);
+  expect(await session.farWords?.({})).toBeUndefined();
+});
+
+it('nobody is asked who is not there, or once the tokenizer is here', async () => {
+  const alone = await open(speech, { files: new DeviceFiles(speech), parts: { farWords: far } });
+  expect(await alone.session.farWords?.({})).toBeUndefined();
+  const { session, seen } = await visit({ prefetch: false });
+  await seen(isUp);
+  const told = await session.farWords?.({});
+  expect(told).toBeDefined();
+  told?.letGo();
+  await session.readFile('tokenizer.json');
+  expect(await session.farWords?.({})).toBeUndefined();
+});
