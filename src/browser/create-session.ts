@@ -9,7 +9,9 @@ import type { SessionOptions } from '../session/types.ts';
 import { openBrowserJsonStore } from '../storage/browser/json-store.ts';
 import { sha256Hex } from '../storage/sha256.ts';
 import { type TextSession, withText } from '../tasks/text/text-session.ts';
+import { connectEarly } from '../transport/early.ts';
 import { httpWords } from '../transport/http-words.ts';
+import type { Connect } from '../transport/transport.ts';
 import { connectWebSocket } from '../transport/websocket.ts';
 import { fleetAccess } from './fleet-access.ts';
 
@@ -30,6 +32,25 @@ const STREAM_PATH = '/v2/stream';
 export async function createSession(packageUrl: string, options: SessionOptions = {}): Promise<TextSession> {
   const url = absolute(packageUrl);
   const endpoint = options.endpoint === undefined ? new URL(url).origin : options.endpoint;
+  // Handshakes take round trips, in which the worker and the manifest come.
+  const early =
+    endpoint === null || options.plan === 'local'
+      ? undefined
+      : connectEarly(connectWebSocket(streamUrl(endpoint), { WebSocket: globalThis.WebSocket }));
+  try {
+    return await open(url, endpoint, early?.connect, options);
+  } catch (error) {
+    early?.abandon();
+    throw error;
+  }
+}
+
+async function open(
+  url: string,
+  endpoint: string | null,
+  early: Connect | undefined,
+  options: SessionOptions,
+): Promise<TextSession> {
   const threads = threadCount(options.threads);
   const createWorker = options.createWorker ?? defaultWorker;
   const start = (provider: WebProvider): Promise<WorkerRunner> =>
@@ -56,7 +77,7 @@ export async function createSession(packageUrl: string, options: SessionOptions 
       ...(endpoint === null
         ? {}
         : {
-            connect: connectWebSocket(streamUrl(endpoint), { WebSocket: globalThis.WebSocket }),
+            connect: early ?? connectWebSocket(streamUrl(endpoint), { WebSocket: globalThis.WebSocket }),
             farWords: httpWords(absolute(endpoint), manifest.name, (...args) => fetch(...args)),
           }),
       weightsElsewhere: endpoint === null || new URL(absolute(endpoint)).origin !== new URL(url).origin,

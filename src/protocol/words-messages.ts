@@ -14,8 +14,8 @@ import {
   textField,
 } from './json.ts';
 
-/** UTF-16 units: some ten pages. Who pastes a book waits for the tokenizer; the endpoint is not kept by one text. */
-export const MAX_FAR_TEXT = 2 ** 16;
+/** UTF-16 units: some three pages, which take 50 ms at worst. Who pastes more waits for the tokenizer, and no other client for that. */
+export const MAX_FAR_TEXT = 2 ** 13;
 
 /** Tokens that can be asked about at once: a whole answer, should it have come before anything was asked. */
 export const MAX_FAR_TOKENS = 4096;

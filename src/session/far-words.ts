@@ -1,10 +1,8 @@
 /** Whether the endpoint may be asked for words. */
 import type { GoalOptions } from '../planner/objective.ts';
 import type { FarWords } from '../runtime/words.ts';
-import { FIRST_CONNECT_WAIT_MS, reachEndpoint } from './meet-endpoint.ts';
 import type { Shared } from './parts.ts';
 import { goalFor } from './planning.ts';
-import { delay } from './waiting.ts';
 
 /** Of a request, what decides whether its words may leave the device as they are. */
 export interface WordsOptions extends GoalOptions {
@@ -26,8 +24,6 @@ export async function farWordsFor(shared: Shared, asked: WordsOptions): Promise<
   if (goal.isPrivate || goal.mode === 'only-device' || goal.maxBytesUp < Infinity) return undefined;
   const files = Object.values(manifest.tokenizer ?? {}).filter((file) => file !== undefined);
   const missing = await device.use((runner) => runner.missingBytes(files));
-  if (missing === 0) return undefined;
-  // The request will wait for it as well.
-  if (link.state === 'unknown') await Promise.race([reachEndpoint(link), delay(FIRST_CONNECT_WAIT_MS)]);
-  return link.state === 'up' ? farWords : undefined;
+  // One that is being connected to is asked meanwhile, for the request will wait for it as well.
+  return missing === 0 || link.state === 'down' ? undefined : farWords;
 }

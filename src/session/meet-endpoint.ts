@@ -7,7 +7,7 @@ import type { Shared } from './parts.ts';
 import { delay, inBackground, orAborted } from './waiting.ts';
 
 /** A first connection is worth a moment. */
-export const FIRST_CONNECT_WAIT_MS = 1_500;
+const FIRST_CONNECT_WAIT_MS = 1_500;
 
 /** Connects. Failure is a state, not an error. */
 export async function reachEndpoint(link: EndpointLink): Promise<void> {
@@ -18,12 +18,18 @@ export async function reachEndpoint(link: EndpointLink): Promise<void> {
   }
 }
 
-/** Connects, and measures the link when it is new. Failure is a state, not an error. */
-export async function meetEndpoint(shared: Shared): Promise<void> {
+/**
+ * Connects, and measures the link when it is new. Failure is a state, not an error.
+ * @param free resolves when the line may be looked at
+ */
+export async function meetEndpoint(shared: Shared, free?: () => Promise<void>): Promise<void> {
   const { link } = shared;
   if (link === undefined) return;
   try {
     await link.ready();
+    await free?.();
+    // One that went meanwhile is looked for by who needs it.
+    if (link.state !== 'up') return;
     if (shared.knowledge.link === NEW_LINK) await probeLink(link, shared, { quietMs: Infinity, probes: 0 });
   } catch (error) {
     if (!isIsthmusError(error)) throw error;
@@ -46,10 +52,10 @@ export async function seekEndpoint(
   if (link === undefined || link.state === 'up') return;
   const isFirst = link.state === 'unknown';
   if (canRunHere && !isFirst && !link.isRetryDue) return;
-  const met = meetEndpoint(shared);
+  // A look at the line tells where to run, and who cannot run here has no choice: it would be in the request's way.
+  const met = canRunHere ? meetEndpoint(shared) : reachEndpoint(link);
   inBackground(met);
-  // For a connection, and not for a look at the line.
-  if (!canRunHere) await orAborted(reachEndpoint(link), signal);
+  if (!canRunHere) await orAborted(met, signal);
   else if (isFirst) await orAborted(Promise.race([met, delay(FIRST_CONNECT_WAIT_MS)]), signal);
 }
 

@@ -92,7 +92,8 @@ export class Weights {
     // Who has nobody else to ask needs the weights for it.
     if (link === undefined || link.state === 'down' || options.plan === 'local') return;
     if (!(await isAskedAtOnce(this.#shared, this.#turns, signal))) return;
-    await Promise.race([fired(this.#spoken), fired(timeout(MAX_HOLD_MS)), fired(signal)]);
+    const over = fired(this.#spoken).then(() => this.#turns.idle());
+    await Promise.race([over, fired(timeout(MAX_HOLD_MS)), fired(signal)]);
   }
 
   /** Fetches all weights at once. */

@@ -10,25 +10,27 @@ export interface SmallExchange {
   readonly body?: string;
   /** What the text is said to be. Default JSON. */
   readonly type?: string;
+  /** Default `omit`, which is nobody's; browsers keep connections for it apart from all others. */
+  readonly credentials?: RequestCredentials;
   /** Bytes of the answer. */
   readonly limit: number;
   readonly signal: AbortSignal;
 }
 
 /**
- * The body of the answer. No cookies, no referrer, no cache: two of them cannot be told to be from one sender.
+ * The body of the answer. No cookies unless asked for, no referrer, no cache: two cannot be told to be from one sender.
  * Throws `aborted`, `endpoint-lost`, `limit-exceeded` for a longer answer, and what the endpoint answered with.
  */
 export async function exchangeSmall(
   url: string,
-  { fetch: send, body, type = JSON_CONTENT_TYPE, limit, signal }: SmallExchange,
+  { fetch: send, body, type = JSON_CONTENT_TYPE, credentials = 'omit', limit, signal }: SmallExchange,
 ): Promise<Uint8Array> {
   throwIfAborted(signal);
   try {
     const response = await send(url, {
       method: body === undefined ? 'GET' : 'POST',
       ...(body === undefined ? {} : { body, headers: { 'Content-Type': type } }),
-      credentials: 'omit',
+      credentials,
       referrerPolicy: 'no-referrer',
       cache: 'no-store',
       signal,

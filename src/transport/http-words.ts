@@ -29,6 +29,8 @@ export function httpWords(base: string, model: string, send: typeof fetch): FarW
       fetch: send,
       body: wordsRequest(asked),
       type: SIMPLE_CONTENT_TYPE,
+      // As the manifest is asked for, over a connection that is there: a round trip less.
+      credentials: 'same-origin',
       limit: MAX_WORDS_ANSWER_BYTES,
       signal: signal === undefined ? late : AbortSignal.any([signal, late]),
     });

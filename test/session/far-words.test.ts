@@ -1,8 +1,9 @@
 /** Whom words may be asked of: who would be sent all tokens of the request anyway, and only on a first visit. */
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it, vi } from 'vitest';
 import type { OpenedPackage } from '../../src/package/node/open-package.ts';
 import type { FarWords } from '../../src/runtime/words.ts';
 import { importSpeech, onDisk } from '../endpoint/packages.ts';
+import { features } from '../endpoint/with-endpoint.ts';
 import { DeviceFiles } from '../fixtures/node-device.ts';
 import { isUp, open, type Setup, startEndpoint } from './with-session.ts';
 
@@ -60,4 +61,16 @@ it('nobody is asked who is not there, or once the tokenizer is here', async () =
   told?.letGo();
   await session.readFile('tokenizer.json');
   expect(await session.farWords?.({})).toBeUndefined();
+});
+
+it('nothing is fetched beside them until they are let go of', async () => {
+  const { session, files } = await visit({ prefetch: true });
+  const told = await session.farWords?.({});
+  expect(told).toBeDefined();
+  await session.run({ inputs: { features: features(5, 4) }, plan: 'remote', maxTokens: 4 });
+  // Longer than a session waits for a first request.
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  expect(files.fetched).toEqual([]);
+  told?.letGo();
+  await vi.waitFor(() => expect(files.fetched.length).toBeGreaterThan(0));
 });

@@ -1,6 +1,7 @@
 /** What opening waits for: an endpoint that answers, and nothing else; without one, all that answers here. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { IsthmusError } from '../../src/errors.ts';
+import { MIN_PROBE_TRANSFER_BYTES } from '../../src/link/probe.ts';
 import type { OpenedPackage } from '../../src/package/node/open-package.ts';
 import type { SessionEvent } from '../../src/session/types.ts';
 import { createMemoryJsonStore } from '../../src/storage/json-store.ts';
@@ -48,6 +49,22 @@ describe('a first visit', () => {
     runtime.letGo();
     await opened.seen(isProfile);
     await opened.seen((event) => event.type === 'weights' && event.done === event.total);
+  });
+
+  it.each([
+    ['not where nothing could run here', 'none'],
+    ['where there is a choice', 'all'],
+  ] as const)('looks at the line before it answers who asks at once: %s', async (_, held) => {
+    const { port } = await startEndpoint(speech);
+    const files = new DeviceFiles(speech, held);
+    const { session, wire } = await open(speech, { port, files, prefetch: true });
+    let sentByThen: number | undefined;
+    const onToken = (): void => {
+      sentByThen ??= wire.bytesUp;
+    };
+    const { tokens } = await session.run({ inputs, maxTokens: MAX_TOKENS, onToken });
+    expect(tokens).toEqual(expected);
+    expect((sentByThen ?? 0) > MIN_PROBE_TRANSFER_BYTES).toBe(held === 'all');
   });
 
   it('fetches and starts nothing at all for what runs at the endpoint, where nothing is to be fetched ahead', async () => {

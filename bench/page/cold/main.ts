@@ -38,10 +38,25 @@ export interface Visit {
   readonly endedBy: string;
 }
 
+export interface WordsOptions {
+  readonly packageUrl: string;
+  readonly prompt: string;
+  readonly maxTokens: number;
+}
+
+/** `firstAt`: ms since `timeOrigin` (epoch ms). */
+export interface FirstWords {
+  readonly timeOrigin: number;
+  readonly firstAt: number;
+}
+
 declare global {
   // `var` is what makes a property of the global object.
   var leaveAlone: (() => Promise<void>) | undefined;
-  var cold: { visit(options: VisitOptions): Promise<Visit> };
+  var cold: {
+    visit(options: VisitOptions): Promise<Visit>;
+    words(options: WordsOptions): Promise<FirstWords>;
+  };
 }
 
 /** An answer that was told to end, and a session that closes, are given so many ms: the figures are here by then. */
@@ -128,4 +143,16 @@ async function ask(session: Session, options: VisitOptions): Promise<Asked> {
   return { askedAt, tokensAt, shownAt, periods, ...left, endedBy };
 }
 
-globalThis.cold = { visit };
+/** As an app asks, in words. */
+async function words({ packageUrl, prompt, maxTokens }: WordsOptions): Promise<FirstWords> {
+  const session = await createSession(packageUrl);
+  try {
+    const stream = session.generate(prompt, { temperature: 0, maxTokens });
+    for await (const _ of stream) return { timeOrigin: performance.timeOrigin, firstAt: performance.now() };
+    throw new Error('no words came');
+  } finally {
+    await Promise.race([session.close(), after(END_MS, undefined)]);
+  }
+}
+
+globalThis.cold = { visit, words };
