@@ -4,6 +4,7 @@ import { IsthmusError } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
 import { openPackage } from '../package/node/open-package.ts';
 import type { Workload } from '../planner/types.ts';
+import { usualWorkload } from '../session/planning.ts';
 import { textStage } from '../session/text/route.ts';
 import { type Episode, playWorld } from '../simulation/run.ts';
 import { type Summary, summarise } from '../simulation/summary.ts';
@@ -116,7 +117,7 @@ export const simulateCommand: Command = {
       if (others.some((value) => value !== undefined)) {
         throw new UsageError('--map goes with --endpoint-ms, --codec and --json alone');
       }
-      const workload = middling(work);
+      const workload = middling(manifest, work);
       const codecs = codecsOf(codec);
       const options = { manifest, workload, endpointMs: endpointMs ?? DEFAULT_ENDPOINT_MS, codecs };
       simulateMap(options, asJson, io);
@@ -130,7 +131,7 @@ export const simulateCommand: Command = {
       if (others.some((value) => value !== undefined)) {
         throw new UsageError('--decisions goes with --seed and --json alone');
       }
-      simulateDecisions({ manifest, workload: middling(work), seed: firstSeed }, asJson, io);
+      simulateDecisions({ manifest, workload: middling(manifest, work), seed: firstSeed }, asJson, io);
       return 0;
     }
     const devices = optionalNumber('devices', values.devices, COUNTS);
@@ -183,9 +184,9 @@ interface Work {
   readonly tokensPerUnit: number;
 }
 
-function middling({ units: { low, high }, tokensPerUnit }: Work): Workload {
+function middling(manifest: Manifest, { units: { low, high }, tokensPerUnit }: Work): Workload {
   const units = Math.round(Math.sqrt(low * high));
-  return { units, tokens: Math.max(1, Math.round(units * tokensPerUnit)) };
+  return { ...usualWorkload(manifest, units), tokens: Math.max(1, Math.round(units * tokensPerUnit)) };
 }
 
 /** What requests of a package are like. */

@@ -27,12 +27,15 @@ export function codecRatio(tensor: CrossingTensor, codec: Codec): number {
   return perToFloat32 * ratio;
 }
 
-/** Bytes of one message that carries `crossing` at `extent`, envelope included. */
-export function crossingBytes(crossing: Crossing, extent: number, codec: Codec): number {
+/**
+ * Bytes of one message that carries `crossing` at `extent`, envelope included.
+ * @param ratio written for each byte besides
+ */
+export function crossingBytes(crossing: Crossing, extent: number, codec: Codec, ratio = 1): number {
   return messageBytes(
     crossing.sent.map((tensor) => {
       const raw = Math.max(0, tensor.bytes.base + tensor.bytes.perUnit * extent);
-      return raw * codecRatio(tensor, codec);
+      return ratio * raw * codecRatio(tensor, codec);
     }),
   );
 }

@@ -174,8 +174,9 @@ function upBytes(shape: PlanShape, model: CostModel, phases: readonly Phase[]): 
     return crossing === undefined ? [] : [{ phase, crossing }];
   });
   if (present.length === 0) return phases.includes('step') ? TOKEN_MESSAGE_BYTES : 0;
+  const ratio = shape.cut === 0 ? model.input.workload.inputRatio : undefined;
   const each = present.map(({ phase, crossing }) =>
-    crossingBytes(crossing, extentAt(shape.cut, phase, model), codec),
+    crossingBytes(crossing, extentAt(shape.cut, phase, model), codec, ratio),
   );
   // Phases that ride in one message share its envelope.
   return each.reduce((sum, bytes) => sum + bytes, 0) - (each.length - 1) * messageBytes([]);

@@ -50,6 +50,8 @@ export interface Workload {
   readonly units: number;
   /** Tokens expected to be generated. */
   readonly tokens: number;
+  /** Of the model's inputs, bytes on the wire for each byte of theirs; 0.5 for 16-bit samples. Default 1. */
+  readonly inputRatio?: number;
 }
 
 /** `a + b * n` ms, measured: n is units for `once`, rows of context for `init`, 1 per step. */

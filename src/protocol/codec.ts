@@ -8,6 +8,9 @@
  * | `fp32` | the tensor's own bytes, of any dtype                               | none                           |
  * | `fp16` | n binary16, nearest even                                           | `max(2^-11 * abs(x), 2^-25)`   |
  * | `int8` | one float32 scale per row (rows in order), then n int8: `x = q * s` | half its row's scale, rounded   |
+ * | `pcm16`| n int16: `x = q / 32768`                                           | none: only where each is one   |
+ *
+ * `pcm16` is nobody's wish: a recording in `fp32` is written so where its reader is one of ours and no bit is lost.
  *
  * A row is what shares all but the last index: one token's vector in `[batch, seq, hidden]`. Scales are
  * symmetric, `max(abs(row)) / 127`. Where float32 has no place left for a scale (values below 1e-36) the
@@ -17,15 +20,24 @@
  * take its whole row with it; a tensor with a finite value that would overflow under `fp16`; rows of a
  * single value under `int8`, which would grow.
  */
-import type { Codec } from '../core/span.ts';
+import { fromPcm16, toPcm16 } from '../core/pcm16.ts';
+import { CODECS, type Codec } from '../core/span.ts';
 import type { DType, Tensor } from '../core/tensor.ts';
 import { alignedBytes, asFloat32, byteLengthOf, elementCount, makeTensor } from '../core/tensor.ts';
 import { IsthmusError } from '../errors.ts';
 import { fromHalf, HALF_OVERFLOW, toHalf } from './half.ts';
 
+/** As a tensor's entry names it. */
+export type WireCodec = Codec | 'pcm16';
+
+export const WIRE_CODECS: readonly WireCodec[] = [...CODECS, 'pcm16'];
+
+/** Shorter ones are not worth being named in the entry. */
+const LEAST_SAMPLES = 64;
+
 export interface EncodedTensor {
   /** What was used, which may be `fp32` where another codec was asked for. */
-  readonly codec: Codec;
+  readonly codec: WireCodec;
   /** For `fp32` the tensor's own bytes, not a copy. */
   readonly bytes: Uint8Array;
 }
@@ -63,8 +75,11 @@ export function encodedBytes(dtype: DType, dims: readonly number[], codec: Codec
     : codedBytes(dims, codec);
 }
 
-/** Throws `bad-tensor` when dtype, shape and bytes of `tensor` disagree. */
-export function encodeTensor(tensor: Tensor, codec: Codec, lossy: boolean): EncodedTensor {
+/**
+ * Throws `bad-tensor` when dtype, shape and bytes of `tensor` disagree.
+ * @param isCompact the reader knows `pcm16`
+ */
+export function encodeTensor(tensor: Tensor, codec: Codec, lossy: boolean, isCompact = false): EncodedTensor {
   const { dtype, dims, bytes } = makeTensor(tensor.dtype, tensor.dims, tensor.bytes);
   const wanted = applicableCodec(dtype, dims, codec, lossy);
   if (wanted !== 'fp32') {
@@ -72,19 +87,30 @@ export function encodeTensor(tensor: Tensor, codec: Codec, lossy: boolean): Enco
     const coded = wanted === 'fp16' ? encodeHalf(values) : encodeInt8(values, rowsOf(dims));
     if (coded !== undefined) return { codec: wanted, bytes: coded };
   }
-  return { codec: 'fp32', bytes };
+  const samples = isCompact && dtype === 'float32' ? samplesOf(asFloat32(tensor)) : undefined;
+  return samples === undefined ? { codec: 'fp32', bytes } : { codec: 'pcm16', bytes: samples };
+}
+
+function samplesOf(values: Float32Array): Uint8Array | undefined {
+  const samples = values.length < LEAST_SAMPLES ? undefined : toPcm16(values);
+  return samples && new Uint8Array(samples.buffer);
 }
 
 /**
  * The tensor of declared dtype and shape from its bytes on the wire; a view of them under `fp32`.
  * Throws `bad-tensor` when they do not fit together or a scale is not a finite, non-negative number.
  */
-export function decodeTensor(dtype: DType, dims: readonly number[], codec: Codec, bytes: Uint8Array): Tensor {
+export function decodeTensor(
+  dtype: DType,
+  dims: readonly number[],
+  codec: WireCodec,
+  bytes: Uint8Array,
+): Tensor {
   if (codec === 'fp32') return makeTensor(dtype, dims, bytes);
   if (dtype !== 'float32') {
     throw new IsthmusError('bad-tensor', `codec ${codec} does not apply to ${dtype}`);
   }
-  const expected = codedBytes(dims, codec);
+  const expected = codec === 'pcm16' ? byteLengthOf('float32', dims) / 2 : codedBytes(dims, codec);
   if (bytes.byteLength !== expected) {
     throw new IsthmusError(
       'bad-tensor',
@@ -92,8 +118,18 @@ export function decodeTensor(dtype: DType, dims: readonly number[], codec: Codec
       { details: { codec, dims, expected, got: bytes.byteLength } },
     );
   }
-  const values = codec === 'fp16' ? decodeHalf(bytes) : decodeInt8(bytes, elementCount(dims), rowsOf(dims));
+  const values =
+    codec === 'pcm16'
+      ? decodeSamples(bytes)
+      : codec === 'fp16'
+        ? decodeHalf(bytes)
+        : decodeInt8(bytes, elementCount(dims), rowsOf(dims));
   return makeTensor(dtype, dims, new Uint8Array(values.buffer));
+}
+
+function decodeSamples(bytes: Uint8Array): Float32Array<ArrayBuffer> {
+  const aligned = alignedBytes(bytes, 2);
+  return fromPcm16(new Int16Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 2));
 }
 
 function encodeHalf(values: Float32Array): Uint8Array | undefined {

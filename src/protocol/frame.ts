@@ -97,6 +97,7 @@ function outgoing(
     tensor,
     codec: codec ?? 'fp32',
     lossy: options.lossy?.(phase, name) ?? false,
+    isCompact: true,
     parameters: { phase },
   }));
 }

@@ -12,7 +12,7 @@ import type { LaneClientMessage, LaneServerMessage } from './lane-messages.ts';
 export type { EndpointTiming } from './endpoint-timing.ts';
 
 /** 2 brought lanes. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /**
  * Opens request `id` on the endpoint: run blocks `[span.from, span.to)` on what crosses at

@@ -9,11 +9,10 @@
  * @see https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol
  */
 import type { Codec } from '../core/span.ts';
-import { CODECS } from '../core/span.ts';
 import type { Tensor } from '../core/tensor.ts';
 import { elementCount } from '../core/tensor.ts';
 import { IsthmusError } from '../errors.ts';
-import { decodeTensor, encodeTensor } from './codec.ts';
+import { decodeTensor, encodeTensor, WIRE_CODECS, type WireCodec } from './codec.ts';
 import { badFrame, checkLimit, type JsonObject, listField, objectField, optionalObject } from './json.ts';
 import { MAX_NAME_LENGTH, MAX_TENSORS_PER_MESSAGE } from './limits.ts';
 import { type Datatype, dataOfTensor, datatypeOf, dtypeOf, tensorFromData } from './oip-data.ts';
@@ -34,6 +33,8 @@ export interface OutgoingTensor {
   /** Default `fp32`. Applied only where `lossy` is true. */
   readonly codec?: Codec;
   readonly lossy?: boolean;
+  /** The reader is one of ours, which knows `pcm16`. Default false. */
+  readonly isCompact?: boolean;
   /** Further parameters of the entry. */
   readonly parameters?: JsonObject;
   /** Write a JSON `data` array instead of raw bytes; excludes a codec. */
@@ -60,7 +61,7 @@ export function writeTensors(tensors: readonly OutgoingTensor[]): WrittenTensors
   const entries = tensors.map((outgoing): TensorEntry => {
     const { tensor } = outgoing;
     const codec = outgoing.json === true ? 'fp32' : (outgoing.codec ?? 'fp32');
-    const encoded = encodeTensor(tensor, codec, outgoing.lossy ?? false);
+    const encoded = encodeTensor(tensor, codec, outgoing.lossy ?? false, outgoing.isCompact);
     checkBooleans(tensor);
     const entry = {
       name: checkedName(outgoing.name),
@@ -135,9 +136,9 @@ function checkedShape(value: unknown): readonly number[] {
   return dims;
 }
 
-function checkedCodec(value: unknown): Codec {
+function checkedCodec(value: unknown): WireCodec {
   if (value === undefined) return 'fp32';
-  const codec = CODECS.find((known) => known === value);
+  const codec = WIRE_CODECS.find((known) => known === value);
   if (codec === undefined) throw new IsthmusError('bad-tensor', 'the codec of a tensor is unknown');
   return codec;
 }

@@ -1,6 +1,8 @@
 /** From what a session knows to what the planner takes. */
+
+import { isPcm16 } from '../core/pcm16.ts';
 import type { Codec } from '../core/span.ts';
-import type { TensorMap } from '../core/tensor.ts';
+import { asFloat32, type TensorMap } from '../core/tensor.ts';
 import type { Manifest } from '../package/manifest.ts';
 import { stageAt } from '../package/segments.ts';
 import type { ChooseInput, PlanLimit } from '../planner/choose.ts';
@@ -85,7 +87,16 @@ export function workloadOf(
 ): Workload {
   const stage = stageAt(manifest, 0);
   const units = stage.kind === 'once' ? (inputs[stage.extent.input]?.dims[stage.extent.axis] ?? 1) : 1;
-  return { units, tokens: hasLoop(manifest) ? knowledge.expectedTokens(maxTokens) : 0 };
+  const tokens = hasLoop(manifest) ? knowledge.expectedTokens(maxTokens) : 0;
+  return { units, tokens, ...(areSamples(inputs) ? { inputRatio: SAMPLES_RATIO } : {}) };
+}
+
+/** What `pcm16` takes of float32. */
+const SAMPLES_RATIO = 0.5;
+
+function areSamples(inputs: TensorMap): boolean {
+  const all = Object.values(inputs);
+  return all.length > 0 && all.every((tensor) => tensor.dtype === 'float32' && isPcm16(asFloat32(tensor)));
 }
 
 /** Four seconds of audio where the package is for audio, else a hundred rows. */
@@ -95,5 +106,13 @@ export function typicalWorkload(manifest: Manifest, knowledge: Knowledge): Workl
   const rows = stage.kind === 'once' && stage.rows.perUnit > 0 ? Math.round(100 / stage.rows.perUnit) : 100;
   const units = audio === undefined ? rows : 4 * audio.sampleRate;
   const bound = audio === undefined ? 100 : 4 * audio.maxTokensPerSecond;
-  return { units, tokens: hasLoop(manifest) ? knowledge.expectedTokens(bound) : 0 };
+  return {
+    ...usualWorkload(manifest, units),
+    tokens: hasLoop(manifest) ? knowledge.expectedTokens(bound) : 0,
+  };
+}
+
+/** Of a recording as `transcribe` sends it, or of other inputs. */
+export function usualWorkload(manifest: Manifest, units: number): Omit<Workload, 'tokens'> {
+  return { units, ...(manifest.audio === undefined ? {} : { inputRatio: SAMPLES_RATIO }) };
 }

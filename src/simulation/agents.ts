@@ -2,6 +2,7 @@
 
 import { costModel, predict } from '../planner/cost.ts';
 import type { LinkEstimate, PlanShape } from '../planner/types.ts';
+import { usualWorkload } from '../session/planning.ts';
 import type { Hedge, Raced } from './race.ts';
 import type { World } from './world.ts';
 
@@ -58,7 +59,10 @@ export function neurosurgeon(world: World): Agent {
     choose: ({ plans, units, maxTokens }) => {
       const model = costModel({
         manifest: world.manifest,
-        workload: { units, tokens: Math.min(maxTokens, Math.round(units * tokensPerUnit)) },
+        workload: {
+          ...usualWorkload(world.manifest, units),
+          tokens: Math.min(maxTokens, Math.round(units * tokensPerUnit)),
+        },
         device: world.device,
         endpoint: { side: world.endpoint, queueMs: 0 },
         link,

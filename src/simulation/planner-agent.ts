@@ -21,6 +21,7 @@ import { goalOf } from '../planner/objective.ts';
 import type { PlanShape, PricedPlan, Workload } from '../planner/types.ts';
 import type { ServedPace } from '../protocol/endpoint-load.ts';
 import { Knowledge } from '../session/knowledge.ts';
+import { usualWorkload } from '../session/planning.ts';
 import { createMemoryJsonStore } from '../storage/json-store.ts';
 import type { Agent, Ask } from './agents.ts';
 import { playOut } from './outcome.ts';
@@ -223,7 +224,7 @@ export function plannerAgent(world: World, random: Random): Agent {
   }
 
   function expected({ units, maxTokens }: Ask): Workload {
-    return { units, tokens: knowledge.expectedTokens(maxTokens) };
+    return { ...usualWorkload(manifest, units), tokens: knowledge.expectedTokens(maxTokens) };
   }
 
   /** What a session does while nobody asks (`session/idle`); it meets the world as the last request left it. */

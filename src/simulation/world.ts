@@ -7,6 +7,7 @@ import { wholeMs } from '../device/span-ms.ts';
 import type { Manifest } from '../package/manifest.ts';
 import { type CostModel, costModel } from '../planner/cost.ts';
 import type { LinkEstimate, SideProfile, Workload } from '../planner/types.ts';
+import { usualWorkload } from '../session/planning.ts';
 import { type Random, seeded } from './random.ts';
 
 /** What holds during one request. */
@@ -136,7 +137,7 @@ export function makeWorld(options: WorldOptions): World {
     const tokens = Math.max(1, Math.round(units * options.tokensPerUnit * random.factor(0.25)));
     return {
       pauseMs,
-      workload: { units, tokens: Math.min(bound, tokens) },
+      workload: { ...usualWorkload(manifest, units), tokens: Math.min(bound, tokens) },
       maxTokens: bound,
       link: {
         rttMs: base.rttMs * on('rtt') * burst * drift,

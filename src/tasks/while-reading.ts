@@ -1,4 +1,6 @@
 /** Requests whose tokens are on their way while what reads them is, too. */
+
+import { isIsthmusError } from '../errors.ts';
 import type { GoalOptions } from '../planner/objective.ts';
 import type { Session } from '../session/types.ts';
 import { readerOf } from './session-words.ts';
@@ -9,8 +11,8 @@ export type Reading = ReturnType<typeof whileReading>;
 
 /**
  * The way of tokens into text, which comes while the first tokens are made: the endpoint tells, on a first visit, and the
- * tokenizer comes behind that; else on a slow line that is seconds. Where it cannot be had, what runs meanwhile is
- * aborted, and fails with that.
+ * tokenizer comes behind that; else on a slow line that is seconds. Where it cannot be read, what runs meanwhile is
+ * aborted, and fails with that; where it cannot be reached, what runs fails by itself or with that.
  */
 export function whileReading(
   session: Session,
@@ -32,6 +34,8 @@ export function whileReading(
     return decoder;
   });
   done.catch((error: unknown) => {
+    // Who cannot reach it may not reach what the request needs either, and that says more; see `of` for who can.
+    if (isIsthmusError(error) && error.code === 'endpoint-lost') return;
     reading.error = error;
     failed.abort();
   });

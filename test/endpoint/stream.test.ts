@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { OpenedPackage } from '../../src/package/node/open-package.ts';
+import { PROTOCOL_VERSION } from '../../src/protocol/messages.ts';
 import { createNodeRunner } from '../../src/runtime/node/ort-node.ts';
 import { TINY } from '../fixtures/tiny-models.ts';
 import { importOnce, importSpeech, onDisk } from './packages.ts';
@@ -27,7 +28,7 @@ describe('a stream', () => {
     const idle = { queueMs: 0, paces: [] };
     expect(await client.next('hello')).toEqual({
       type: 'hello',
-      protocol: 2,
+      protocol: PROTOCOL_VERSION,
       models: ['speech', 'once'],
       load: { speech: idle, once: idle },
     });

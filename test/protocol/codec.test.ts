@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { fromPcm16 } from '../../src/core/pcm16.ts';
 import { CODECS } from '../../src/core/span.ts';
 import { asFloat32, byteLengthOf, float32Tensor, int64Tensor } from '../../src/core/tensor.ts';
 import { applicableCodec, decodeTensor, encodedBytes, encodeTensor } from '../../src/protocol/codec.ts';
@@ -59,6 +60,39 @@ describe('fp16', () => {
   test('gives way to fp32 where a finite value would become infinite', () => {
     expect(encodeTensor(float32Tensor(Float32Array.of(1, -65519), [2]), 'fp16', true).codec).toBe('fp16');
     expect(encodeTensor(float32Tensor(Float32Array.of(1, -65520), [2]), 'fp16', true).codec).toBe('fp32');
+  });
+});
+
+describe('pcm16', () => {
+  const recording = fc.int16Array({ minLength: 64 }).map((samples) => fromPcm16(samples));
+  const encoded = (values: Float32Array, lossy = false) =>
+    encodeTensor(float32Tensor(values, [1, values.length]), 'fp32', lossy, true);
+
+  test('writes a recording in half the bytes, and loses no bit', () => {
+    fc.assert(
+      fc.property(recording, (values) => {
+        const { codec, bytes } = encoded(values);
+        expect([codec, bytes.byteLength]).toEqual(['pcm16', 2 * values.length]);
+        expect(decodeTensor('float32', [1, values.length], codec, bytes)).toEqual(
+          float32Tensor(values, [1, values.length]),
+        );
+      }),
+    );
+  });
+
+  test('is only for recordings that are long enough, and for readers that know it', () => {
+    const values = fromPcm16(Int16Array.from({ length: 64 }, (_, index) => index - 32));
+    expect(encoded(values).codec).toBe('pcm16');
+    expect(encoded(values.slice(1)).codec).toBe('fp32');
+    expect(encoded(Float32Array.from(values, (value) => value / 3)).codec).toBe('fp32');
+    expect(encodeTensor(float32Tensor(values, [64]), 'fp32', false).codec).toBe('fp32');
+    // Who wishes for fewer bits gets them.
+    expect(encodeTensor(float32Tensor(values, [1, 64]), 'int8', true, true).codec).toBe('int8');
+  });
+
+  test('refuses what does not fit', () => {
+    expect(failureOf(() => decodeTensor('float32', [3], 'pcm16', new Uint8Array(5))).code).toBe('bad-tensor');
+    expect(failureOf(() => decodeTensor('int32', [3], 'pcm16', new Uint8Array(6))).code).toBe('bad-tensor');
   });
 });
 

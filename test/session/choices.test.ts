@@ -1,5 +1,7 @@
 /** What the user said about plans is kept: forced plans, no fallback, nothing leaves under `local`. */
 import { beforeAll, describe, expect, it } from 'vitest';
+import { roundToPcm16 } from '../../src/core/pcm16.ts';
+import { asFloat32, float32Tensor } from '../../src/core/tensor.ts';
 import { IsthmusError } from '../../src/errors.ts';
 import type { OpenedPackage } from '../../src/package/node/open-package.ts';
 import { failure, nextChoice } from '../../src/session/fallback.ts';
@@ -47,6 +49,28 @@ describe('plan: local', () => {
     const { tokens } = await session.run({ inputs, plan: 'local', maxTokens: MAX_TOKENS });
     expect(tokens).toEqual(expected);
     expect(wire.framesUp).toBe(before);
+  });
+});
+
+describe('a recording', () => {
+  it('crosses in two bytes a sample, as was predicted, and is heard the same', async () => {
+    const endpoint = await startEndpoint(speech);
+    const { session, seen } = await open(speech, { port: endpoint.port });
+    await seen(isUp);
+    const { features: plain } = { features: features(40, 4) };
+    const samples = roundToPcm16(Float32Array.from(asFloat32(plain), Math.tanh));
+    const recording = { features: float32Tensor(samples, plain.dims) };
+    const run = async (what: typeof inputs, plan: PlanChoice) =>
+      session.run({ inputs: what, plan, maxTokens: MAX_TOKENS });
+    const remote = await run(recording, 'remote');
+    expect(remote.tokens).toEqual((await run(recording, 'local')).tokens);
+    const whole = await run({ features: plain }, 'remote');
+    const saved = 2 * samples.length;
+    const savedBytes = whole.report.bytesUp - remote.report.bytesUp;
+    // The form is named in the header.
+    expect(Math.abs(savedBytes - saved)).toBeLessThan(64);
+    const predicted = ({ report }: typeof whole) => report.plan.prediction.bytesUp;
+    expect(predicted(whole) - predicted(remote)).toBeCloseTo(saved);
   });
 });
 

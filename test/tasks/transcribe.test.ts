@@ -120,15 +120,18 @@ describe('the tokenizer', () => {
     expect(heard.at(-1)).toBe(text);
   });
 
-  it('that cannot be had ends what runs, and says why', async () => {
-    const session = await here();
-    const { watched } = counted(session);
-    watched.readFile = () => Promise.reject(new IsthmusError('endpoint-lost', 'gone'));
-    const error = await rejection(transcribe(watched, voices[0] ?? new Float32Array(1)));
-    expect(error).toMatchObject({ code: 'endpoint-lost', message: 'gone' });
-    // The session goes on.
-    expect((await transcribe(session, voices[0] ?? new Float32Array(1))).text).not.toBe('');
-  });
+  it.each(['endpoint-lost', 'bad-package'] as const)(
+    'that cannot be had ends what runs, and says why: %s',
+    async (code) => {
+      const session = await here();
+      const { watched } = counted(session);
+      watched.readFile = () => Promise.reject(new IsthmusError(code, 'gone'));
+      const error = await rejection(transcribe(watched, voices[0] ?? new Float32Array(1)));
+      expect(error).toMatchObject({ code, message: 'gone' });
+      // The session goes on.
+      expect((await transcribe(session, voices[0] ?? new Float32Array(1))).text).not.toBe('');
+    },
+  );
 });
 
 describe('what is heard', () => {

@@ -38,7 +38,9 @@ export function createWorkerHost({ openWords }: { readonly openWords: OpenWords 
   const running = unlessFailed(() => begin());
   const speaking = unlessFailed(() => {
     const { manifest, source } = pack();
-    return openWords({ manifest, readFile: (path) => source.read(path) });
+    return openWords({ manifest, readFile: (path) => source.read(path) }).catch((cause: unknown) => {
+      throw new IsthmusError('endpoint-lost', 'what reads and makes words cannot be fetched', { cause });
+    });
   });
   const withJob = <T>(job: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
     jobs.run(job, work);
