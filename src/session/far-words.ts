@@ -3,10 +3,30 @@ import type { GoalOptions } from '../planner/objective.ts';
 import type { FarWords } from '../runtime/words.ts';
 import type { Shared } from './parts.ts';
 import { goalFor } from './planning.ts';
+import type { Turns } from './turns.ts';
+import type { HeldWords } from './types.ts';
 
 /** Of a request, what decides whether its words may leave the device as they are. */
 export interface WordsOptions extends GoalOptions {
   readonly plan?: unknown;
+}
+
+/** Until `letGo` is called nothing is idle, so that nothing is fetched which would be in the way of words. */
+export async function holdWords(
+  shared: Shared,
+  turns: Turns,
+  asked: WordsOptions,
+): Promise<HeldWords | undefined> {
+  // A text is asked for once its prompt is in tokens, a round trip later.
+  if (shared.parts.manifest.text !== undefined) turns.announce();
+  const letGo = turns.hold();
+  let far: FarWords | undefined;
+  try {
+    far = await farWordsFor(shared, asked);
+  } finally {
+    if (far === undefined) letGo();
+  }
+  return far && { ...far, letGo };
 }
 
 /**
@@ -14,7 +34,7 @@ export interface WordsOptions extends GoalOptions {
  * anyway, and tells what they are sooner than the tokenizer comes. Undefined as well for who lets no content or no more
  * than so many bytes leave, and for plans that are not the endpoint's alone.
  */
-export async function farWordsFor(shared: Shared, asked: WordsOptions): Promise<FarWords | undefined> {
+async function farWordsFor(shared: Shared, asked: WordsOptions): Promise<FarWords | undefined> {
   const { parts, options, device, link } = shared;
   const { farWords, manifest } = parts;
   const plan = asked.plan ?? options.plan ?? 'auto';

@@ -41,6 +41,17 @@ export function isAskedAtOnce({ timeout }: Shared, turns: Turns, stop: AbortSign
   ]);
 }
 
+/**
+ * Resolves when a look at the line is in nobody's way. Who has everything here is told by it where to run. Who asks at once
+ * and has nothing goes to the endpoint whatever it is like: 40 kB each way before that would be half a second of a slow one.
+ */
+export async function freeOfFirst(shared: Shared, turns: Turns, stop: AbortSignal): Promise<void> {
+  const { device, parts } = shared;
+  const files = device.files(parts.manifest.blocks.length);
+  if ((await device.use((runner) => runner.missingBytes(files))) === 0) return;
+  if (await isAskedAtOnce(shared, turns, stop)) await turns.idle();
+}
+
 /** File by file: a request has the link for itself from the next one on. */
 async function fetchFor({ device, parts }: Shared, turns: Turns, stop: AbortSignal): Promise<void> {
   const { tokenizer, blocks } = parts.manifest;

@@ -4,12 +4,12 @@ import { IsthmusError, throwIfAborted } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
 import type { EndpointState, Workload } from '../planner/types.ts';
 import type { ExecutionProvider } from '../runtime/runner.ts';
-import type { FarWords, Words } from '../runtime/words.ts';
+import type { Words } from '../runtime/words.ts';
 import { deviceWords } from './device-words.ts';
 import { Experience } from './experience.ts';
 import { explain } from './explain.ts';
-import { farWordsFor, type WordsOptions } from './far-words.ts';
-import { isAskedAtOnce, measureFirst } from './first-measurement.ts';
+import { holdWords, type WordsOptions } from './far-words.ts';
+import { freeOfFirst, measureFirst } from './first-measurement.ts';
 import { IdleWatch } from './idle.ts';
 import { seekProvider } from './measuring.ts';
 import { meetEndpoint } from './meet-endpoint.ts';
@@ -93,7 +93,8 @@ class LiveSession implements Session {
   async prepare(signal: AbortSignal | undefined): Promise<void> {
     const { options } = this.#shared;
     // Who forbids that anything leaves the device does not want it announced either.
-    if (options.plan !== 'local') inBackground(meetEndpoint(this.#shared, () => this.#lineIsFree()));
+    const lineIsFree = (): Promise<void> => freeOfFirst(this.#shared, this.#turns, this.#stop.signal);
+    if (options.plan !== 'local') inBackground(meetEndpoint(this.#shared, lineIsFree));
     const { measured, guessed } = await openDevice(this.#shared, this.#experience, this.#answered(), signal);
     await this.#weights.refresh();
     if (guessed === undefined) {
@@ -113,17 +114,6 @@ class LiveSession implements Session {
       () => true,
       () => false,
     );
-  }
-
-  /**
-   * Who has everything here is told by a look at the line where to run. Who asks at once and has nothing goes to the
-   * endpoint whatever it is like: 40 kB each way before that would be half a second of a slow one.
-   */
-  async #lineIsFree(): Promise<void> {
-    const { device, parts } = this.#shared;
-    const files = device.files(parts.manifest.blocks.length);
-    if ((await device.use((runner) => runner.missingBytes(files))) === 0) return;
-    if (await isAskedAtOnce(this.#shared, this.#turns, this.#stop.signal)) await this.#turns.idle();
   }
 
   #settleLater(): void {
@@ -174,16 +164,7 @@ class LiveSession implements Session {
 
   async farWords(asked: WordsOptions): Promise<HeldWords | undefined> {
     this.#checkOpen();
-    // A text is asked for once its prompt is in tokens, a round trip later.
-    if (this.manifest.text !== undefined) this.#turns.announce();
-    const letGo = this.#turns.hold();
-    let far: FarWords | undefined;
-    try {
-      far = await farWordsFor(this.#shared, asked);
-    } finally {
-      if (far === undefined) letGo();
-    }
-    return far && { ...far, letGo };
+    return holdWords(this.#shared, this.#turns, asked);
   }
 
   async run(options: RunOptions): Promise<RunOutcome> {

@@ -16,7 +16,8 @@ export class ToldReader implements TokenReader {
   readonly #local: () => Promise<TokenReader>;
   readonly #signal: AbortSignal | undefined;
   #part = NOTHING;
-  #reader: TokenReader | undefined;
+  /** Of `#part`. */
+  #reader = openPart(NOTHING);
   /** The tokenizer's own, which knows all. */
   #whole: TokenReader | undefined;
   #localReader: Promise<TokenReader> | undefined;
@@ -59,21 +60,15 @@ export class ToldReader implements TokenReader {
   }
 
   isSpecial(token: number): boolean {
-    return this.#now.isSpecial(token);
+    return (this.#whole ?? this.#reader).isSpecial(token);
   }
 
   text(tokens: readonly number[]): string {
-    return this.#now.text(tokens);
+    return (this.#whole ?? this.#reader).text(tokens);
   }
 
   decode(tokens: readonly number[]): string {
-    return this.#now.decode(tokens);
-  }
-
-  get #now(): TokenReader {
-    if (this.#whole !== undefined) return this.#whole;
-    this.#reader ??= openPart(this.#part);
-    return this.#reader;
+    return (this.#whole ?? this.#reader).decode(tokens);
   }
 
   async #ask(tokens: readonly number[]): Promise<void> {
@@ -82,9 +77,10 @@ export class ToldReader implements TokenReader {
       const told = await this.#far.read(unknown, this.#signal);
       // One that is silent about a token would be asked for ever.
       if (!unknown.every((token) => told.texts.has(token))) throw new Error('not all tokens were told');
-      const added = [this.#part, told].flatMap(({ addedTokens }) => addedTokens as readonly unknown[]);
-      this.#part = { ...told, addedTokens: added, texts: new Map([...this.#part.texts, ...told.texts]) };
-      this.#reader = undefined;
+      const addedTokens = [this.#part, told].flatMap((part) => part.addedTokens as readonly unknown[]);
+      const part = { ...told, addedTokens, texts: new Map([...this.#part.texts, ...told.texts]) };
+      this.#reader = openPart(part);
+      this.#part = part;
     } catch (error) {
       if (this.#signal?.aborted === true) throw error;
       await this.useLocal();

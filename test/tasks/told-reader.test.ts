@@ -7,6 +7,8 @@ import type { TextTokenizer } from '../../src/tasks/tokenizer.ts';
 import { ToldReader } from '../../src/tasks/told-reader.ts';
 import { CORPUS, moonshineTokenizer } from './text/real-tokenizers.ts';
 
+const NONSENSE = { decoder: { type: 'Crystal' }, addedTokens: [] };
+
 const never = (): Promise<TokenReader> => new Promise(() => undefined);
 
 /** An endpoint that answers when it is told to. */
@@ -92,6 +94,16 @@ describe('tokens that the endpoint tells of', () => {
 
   it.each([
     ['fails', () => Promise.reject(new Error('gone'))],
+    [
+      'tells what makes no sense',
+      async () => ({
+        ...NONSENSE,
+        texts: new Map([
+          [300, 'a'],
+          [301, 'b'],
+        ]),
+      }),
+    ],
     ['says nothing of them', async () => ({ decoder: null, addedTokens: [], texts: new Map() })],
   ])('wait for the tokenizer where the endpoint %s', async (_, read) => {
     const tokenizer = await moonshineTokenizer();
