@@ -32,13 +32,14 @@ const STREAM_PATH = '/v2/stream';
 export async function createSession(packageUrl: string, options: SessionOptions = {}): Promise<TextSession> {
   const url = absolute(packageUrl);
   const endpoint = options.endpoint === undefined ? new URL(url).origin : options.endpoint;
-  // Handshakes take round trips, in which the worker and the manifest come.
-  const early =
-    endpoint === null || options.plan === 'local'
+  const connect =
+    endpoint === null
       ? undefined
-      : connectEarly(connectWebSocket(streamUrl(endpoint), { WebSocket: globalThis.WebSocket }));
+      : connectWebSocket(streamUrl(endpoint), { WebSocket: globalThis.WebSocket });
+  // Handshakes take round trips, in which the worker and the manifest come.
+  const early = connect === undefined || options.plan === 'local' ? undefined : connectEarly(connect);
   try {
-    return await open(url, endpoint, early?.connect, options);
+    return await open(url, endpoint, early?.connect ?? connect, options);
   } catch (error) {
     early?.abandon();
     throw error;
@@ -48,7 +49,7 @@ export async function createSession(packageUrl: string, options: SessionOptions 
 async function open(
   url: string,
   endpoint: string | null,
-  early: Connect | undefined,
+  connect: Connect | undefined,
   options: SessionOptions,
 ): Promise<TextSession> {
   const threads = threadCount(options.threads);
@@ -74,10 +75,10 @@ async function open(
       runner,
       startRunner: (provider) => start(webProvider(provider)),
       rivals: async () => ((options.provider ?? 'auto') === 'auto' && (await hasGpu()) ? ['webgpu'] : []),
-      ...(endpoint === null
+      ...(endpoint === null || connect === undefined
         ? {}
         : {
-            connect: early ?? connectWebSocket(streamUrl(endpoint), { WebSocket: globalThis.WebSocket }),
+            connect,
             farWords: httpWords(absolute(endpoint), manifest.name, (...args) => fetch(...args)),
           }),
       weightsElsewhere: endpoint === null || new URL(absolute(endpoint)).origin !== new URL(url).origin,

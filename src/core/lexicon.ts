@@ -20,6 +20,19 @@ export interface ReadingRules {
   readonly cleanUp?: boolean;
 }
 
+/** UTF-16 units of one token; a longer one could not be read in one call, and stands for no word. */
+export const MAX_TOKEN_LENGTH = 2 ** 14;
+
+/** The text of each token; null where it stands for none. */
+export function textsOf({ units, ends, silent }: Lexicon): (token: number) => string | null {
+  const isSilent = new Set(silent);
+  return (token) => {
+    const end = ends[token];
+    if (end === undefined || isSilent.has(token)) return null;
+    return String.fromCharCode(...units.subarray(ends[token - 1] ?? 0, end));
+  };
+}
+
 /** A lexicon of some tokens alone; its rules' added tokens are those of them. */
 export interface LexiconPart extends ReadingRules {
   /** The tokens' texts; null: it stands for none. */

@@ -11,7 +11,7 @@ import type { LaneClientMessage, LaneServerMessage } from './lane-messages.ts';
 
 export type { EndpointTiming } from './endpoint-timing.ts';
 
-/** 2 brought lanes. */
+/** 2 brought lanes, 3 recordings in 16 bits. */
 export const PROTOCOL_VERSION = 3;
 
 /**

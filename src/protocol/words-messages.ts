@@ -2,7 +2,7 @@
  * `POST /v2/models/{model}/words`: a text into tokens, or what tokens read like. JSON both ways, for both are small and
  * asked for on first visits alone; later the tokenizer itself is there.
  */
-import type { LexiconPart } from '../core/lexicon.ts';
+import { type LexiconPart, MAX_TOKEN_LENGTH } from '../core/lexicon.ts';
 import { tokensOf } from './common-fields.ts';
 import {
   badFrame,
@@ -19,9 +19,6 @@ export const MAX_FAR_TEXT = 2 ** 13;
 
 /** Tokens that can be asked about at once: a whole answer, should it have come before anything was asked. */
 export const MAX_FAR_TOKENS = 4096;
-
-/** UTF-16 units of one token's text, as `MAX_TOKEN_LENGTH` of what a lexicon is made of. */
-const MAX_TEXT_OF_TOKEN = 2 ** 14;
 
 /** A unit takes six bytes where JSON escapes it. */
 export const MAX_WORDS_REQUEST_BYTES = 6 * MAX_FAR_TEXT + 1024;
@@ -76,7 +73,7 @@ export function parseRead(bytes: Uint8Array): LexiconPart {
     decoder,
     addedTokens: addedOf(fields),
     ...(typeof cleanUp === 'boolean' ? { cleanUp } : {}),
-    ...(suffix == null ? {} : { endOfWordSuffix: textField(suffix, 'the end of words', MAX_TEXT_OF_TOKEN) }),
+    ...(suffix == null ? {} : { endOfWordSuffix: textField(suffix, 'the end of words', MAX_TOKEN_LENGTH) }),
     texts: new Map(listField(fields.texts, 'texts of tokens', MAX_FAR_TOKENS).map(entryOf)),
   };
 }
@@ -92,6 +89,6 @@ function entryOf(value: unknown): readonly [number, string | null] {
   const [token] = tokensOf([id], 'a token', 1);
   if (token === undefined || (text !== null && typeof text !== 'string'))
     throw badFrame('a text of a token is none');
-  if (text !== null) checkLimit('the text of a token', text.length, MAX_TEXT_OF_TOKEN);
+  if (text !== null) checkLimit('the text of a token', text.length, MAX_TOKEN_LENGTH);
   return [token, text];
 }

@@ -1,15 +1,9 @@
 /** Whether the endpoint may be asked for words. */
-import type { GoalOptions } from '../planner/objective.ts';
 import type { FarWords } from '../runtime/words.ts';
 import type { Shared } from './parts.ts';
 import { goalFor } from './planning.ts';
 import type { Turns } from './turns.ts';
-import type { HeldWords } from './types.ts';
-
-/** Of a request, what decides whether its words may leave the device as they are. */
-export interface WordsOptions extends GoalOptions {
-  readonly plan?: unknown;
-}
+import type { HeldWords, WordsOptions } from './types.ts';
 
 /** Until `letGo` is called nothing is idle, so that nothing is fetched which would be in the way of words. */
 export async function holdWords(

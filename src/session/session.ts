@@ -8,7 +8,7 @@ import type { Words } from '../runtime/words.ts';
 import { deviceWords } from './device-words.ts';
 import { Experience } from './experience.ts';
 import { explain } from './explain.ts';
-import { holdWords, type WordsOptions } from './far-words.ts';
+import { holdWords } from './far-words.ts';
 import { freeOfFirst, measureFirst } from './first-measurement.ts';
 import { IdleWatch } from './idle.ts';
 import { seekProvider } from './measuring.ts';
@@ -22,7 +22,7 @@ import { textStage } from './text/route.ts';
 import { TextSide } from './text/text-side.ts';
 import type { RunTextOptions, RunTextResult, TextPlan } from './text/types.ts';
 import { Turns } from './turns.ts';
-import type { Explanation, HeldWords, RunOptions, RunOutcome, Session } from './types.ts';
+import type { Explanation, HeldWords, RunOptions, RunOutcome, Session, WordsOptions } from './types.ts';
 import { inBackground, orAborted } from './waiting.ts';
 import { Weights } from './weights.ts';
 

@@ -163,6 +163,11 @@ export interface RunOutcome {
   readonly report: RequestReport;
 }
 
+/** Of a request, what decides whether its words may leave the device as they are. */
+export interface WordsOptions extends GoalOptions {
+  readonly plan?: unknown;
+}
+
 /** Words that are asked of the endpoint; until they are let go of, nothing is fetched that would be in their way. */
 export interface HeldWords extends FarWords {
   letGo(): void;
@@ -197,7 +202,7 @@ export interface Session {
    * Who tells of words while the tokenizer is still on its way: the endpoint, on a first visit, if all tokens of such a
    * request may go there. Else undefined.
    */
-  farWords?(asked: GoalOptions & { readonly plan?: unknown }): Promise<HeldWords | undefined>;
+  farWords?(asked: WordsOptions): Promise<HeldWords | undefined>;
   /** Every plan with its prediction, best first, rejected ones last with the reason. */
   explain(workload?: Workload): Promise<Explanation>;
   /** Fetches everything that `local` needs. Resolves when it is here. */

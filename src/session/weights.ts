@@ -6,7 +6,7 @@ import type { Turns } from './turns.ts';
 import { fired, inBackground } from './waiting.ts';
 
 /** Ms that a first text may keep weights waiting: a longer one is worth a move, and whoever is that slow may end. */
-const MAX_HOLD_MS = 3_000;
+export const MAX_HOLD_MS = 3_000;
 
 export class Weights {
   readonly #shared: Shared;

@@ -1,5 +1,5 @@
 /** Words of a package for others, on the thread that has its tokenizer. */
-import type { Lexicon } from '../core/lexicon.ts';
+import { unlessFailed } from '../core/unless-failed.ts';
 import type { FarWords } from '../runtime/words.ts';
 import { lexiconPart } from './lexicon-part.ts';
 import { localWords, type WordsHome } from './local-words.ts';
@@ -8,19 +8,9 @@ import { localWords, type WordsHome } from './local-words.ts';
 export function wordsForOthers(home: WordsHome): FarWords | undefined {
   if (home.manifest.tokenizer === undefined) return undefined;
   const words = localWords(home);
-  let lexicon: Promise<Lexicon> | undefined;
-  const whole = (): Promise<Lexicon> => {
-    if (lexicon !== undefined) return lexicon;
-    const made = words.lexicon();
-    lexicon = made;
-    // A file that could not be read may be there the next time.
-    made.catch(() => {
-      lexicon = undefined;
-    });
-    return made;
-  };
+  const lexicon = unlessFailed(() => words.lexicon());
   return {
     encode: (text, special) => words.encode(text, special),
-    read: async (tokens) => lexiconPart(await whole(), tokens),
+    read: async (tokens) => lexiconPart(await lexicon(), tokens),
   };
 }

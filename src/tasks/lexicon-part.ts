@@ -1,16 +1,11 @@
 /** Of a lexicon what some tokens need. */
-import type { Lexicon, LexiconPart } from '../core/lexicon.ts';
+import { type Lexicon, type LexiconPart, textsOf } from '../core/lexicon.ts';
 
 /** @param lexicon what `packLexicon` makes: its added tokens are a list of objects with an `id`, where there are any */
 export function lexiconPart(lexicon: Lexicon, tokens: readonly number[]): LexiconPart {
   const { units, ends, silent, addedTokens, ...rules } = lexicon;
   const wanted = new Set(tokens);
-  const isSilent = new Set(silent);
-  const textOf = (token: number): string | null => {
-    const end = ends[token];
-    if (end === undefined || isSilent.has(token)) return null;
-    return String.fromCharCode(...units.subarray(ends[token - 1] ?? 0, end));
-  };
+  const textOf = textsOf(lexicon);
   return {
     ...rules,
     addedTokens: Array.isArray(addedTokens) ? addedTokens.filter(({ id }) => wanted.has(id)) : [],

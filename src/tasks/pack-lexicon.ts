@@ -1,9 +1,6 @@
 /** Makes a lexicon of a tokenizer. */
-import type { Lexicon } from '../core/lexicon.ts';
+import { type Lexicon, MAX_TOKEN_LENGTH } from '../core/lexicon.ts';
 import { IsthmusError } from '../errors.ts';
-
-/** UTF-16 units of one token; a longer one could not be read in one call, and stands for no word. */
-export const MAX_TOKEN_LENGTH = 2 ** 14;
 
 /** @param vocabulary texts by their ids; it may have gaps */
 export function packLexicon(

@@ -3,7 +3,7 @@
  * that it came in, and building a reader takes no time that a page could feel.
  */
 import { Tokenizer } from '@huggingface/tokenizers';
-import type { Lexicon, LexiconPart, ReadingRules } from '../core/lexicon.ts';
+import { type Lexicon, type LexiconPart, type ReadingRules, textsOf } from '../core/lexicon.ts';
 import { IsthmusError } from '../errors.ts';
 
 export interface TokenDecoder {
@@ -37,30 +37,21 @@ export function tokenReader(
 
 /** Reads as the tokenizer does that the lexicon is of. Throws `bad-package`. */
 export function openReader(lexicon: Lexicon): TokenReader {
-  const silent = new Set(lexicon.silent);
-  const isKnown = (token: number): boolean => token >= 0 && token < lexicon.ends.length;
-  return readerBy(lexicon, (token) => !isKnown(token) || silent.has(token), textsOf(lexicon));
+  return readerBy(lexicon, textsOf(lexicon));
 }
 
 /** Reads those tokens as the tokenizer does, and takes others for special. Throws `bad-package`. */
 export function openPart(part: LexiconPart): TokenReader {
-  const textOf = (token: number): string | null => part.texts.get(token) ?? null;
-  return readerBy(
-    part,
-    (token) => textOf(token) === null,
-    (token) => textOf(token) ?? '',
-  );
+  return readerBy(part, (token) => part.texts.get(token) ?? null);
 }
 
-function readerBy(
-  rules: ReadingRules,
-  isSpecial: (token: number) => boolean,
-  textOf: (token: number) => string,
-): TokenReader {
+/** @param textOf null for a token that stands for none */
+function readerBy(rules: ReadingRules, textOf: (token: number) => string | null): TokenReader {
   const inner = withoutVocabulary(rules);
+  const isSpecial = (token: number): boolean => textOf(token) === null;
   return tokenReader(isSpecial, (tokens, cleanUp) => {
     const vocab = inner.model?.vocab ?? [];
-    for (const token of tokens) vocab[token] ??= textOf(token);
+    for (const token of tokens) vocab[token] ??= textOf(token) ?? '';
     return inner.decode(tokens, { clean_up_tokenization_spaces: cleanUp });
   });
 }
@@ -75,13 +66,6 @@ function withoutVocabulary({ decoder, addedTokens, endOfWordSuffix, cleanUp }: R
   } catch (cause) {
     throw new IsthmusError('bad-package', 'the tokenizer of the package cannot be read', { cause });
   }
-}
-
-function textsOf({ units, ends }: Lexicon): (token: number) => string {
-  return (token) => {
-    const from = token === 0 ? 0 : (ends[token - 1] ?? 0);
-    return String.fromCharCode(...units.subarray(from, ends[token] ?? from));
-  };
 }
 
 /** Byte tokens of an unfinished character decode to replacement characters at the end. */

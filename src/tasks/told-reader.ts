@@ -20,10 +20,9 @@ export class ToldReader implements TokenReader {
   #reader = openPart(NOTHING);
   /** The tokenizer's own, which knows all. */
   #whole: TokenReader | undefined;
-  #localReader: Promise<TokenReader> | undefined;
   #asking: Promise<void> | undefined;
 
-  /** @param local the tokenizer's own reader, which is asked for where the endpoint cannot tell */
+  /** @param local the tokenizer's own reader, asked for where the endpoint cannot tell; who asks twice shares one */
   constructor(far: FarWords, local: () => Promise<TokenReader>, signal?: AbortSignal) {
     this.#far = far;
     this.#local = local;
@@ -50,13 +49,7 @@ export class ToldReader implements TokenReader {
 
   /** From when it is here on. Throws what reading it throws; may be called again then. */
   async useLocal(): Promise<void> {
-    if (this.#whole !== undefined) return;
-    this.#localReader ??= this.#local();
-    try {
-      this.#whole = await this.#localReader;
-    } finally {
-      this.#localReader = undefined;
-    }
+    this.#whole ??= await this.#local();
   }
 
   isSpecial(token: number): boolean {

@@ -1,8 +1,6 @@
 /** Requests whose tokens are on their way while what reads them is, too. */
-
 import { isIsthmusError } from '../errors.ts';
-import type { GoalOptions } from '../planner/objective.ts';
-import type { Session } from '../session/types.ts';
+import type { Session, WordsOptions } from '../session/types.ts';
 import { readerOf } from './session-words.ts';
 import type { TokenDecoder } from './token-reader.ts';
 import { ToldReader } from './told-reader.ts';
@@ -14,11 +12,7 @@ export type Reading = ReturnType<typeof whileReading>;
  * tokenizer comes behind that; else on a slow line that is seconds. Where it cannot be read, what runs meanwhile is
  * aborted, and fails with that; where it cannot be reached, what runs fails by itself or with that.
  */
-export function whileReading(
-  session: Session,
-  outer: AbortSignal | undefined,
-  asked: GoalOptions & { readonly plan?: unknown },
-) {
+export function whileReading(session: Session, outer: AbortSignal | undefined, asked: WordsOptions) {
   const failed = new AbortController();
   const signal = outer === undefined ? failed.signal : AbortSignal.any([outer, failed.signal]);
   const reading: { decoder: TokenDecoder | undefined; error?: unknown } = { decoder: undefined };

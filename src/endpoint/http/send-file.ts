@@ -5,7 +5,7 @@ import type { Compressor } from './compressor.ts';
 import { type Coding, codingOf, isCompressible } from './content-coding.ts';
 import { mimeType } from './headers.ts';
 import { isNotModified, parseRange, rangeApplies } from './range.ts';
-import type { Exchange } from './reply.ts';
+import { type Exchange, reply } from './reply.ts';
 
 export interface FileReply {
   /** On the disk. */
@@ -32,10 +32,11 @@ export async function sendFile(exchange: Exchange, reply: FileReply): Promise<vo
 }
 
 async function sendCompressed(
-  { request, response }: Exchange,
+  exchange: Exchange,
   { file, etag, cacheControl, headers = {}, compressor, onSent }: FileReply,
   coding: Coding,
 ): Promise<void> {
+  const { request, response } = exchange;
   // Other bytes than those of the file, so another tag where it is strong; either says that the content is known.
   const tag = etag.startsWith('W/') ? etag : etag.replace(/"$/, `-${coding}"`);
   const validators = { ...headers, ETag: tag, 'Cache-Control': cacheControl };
@@ -45,18 +46,8 @@ async function sendCompressed(
     return;
   }
   const body = await compressor.compressed(`${file} ${etag}`, coding, () => readFile(file));
-  response.writeHead(200, {
-    ...validators,
-    'Content-Type': mimeType(file),
-    'Content-Encoding': coding,
-    'Content-Length': body.byteLength,
-  });
-  if (request.method === 'HEAD') {
-    response.end();
-    return;
-  }
-  response.end(body);
-  onSent?.(body.byteLength);
+  reply(exchange, { type: mimeType(file), headers: { ...validators, 'Content-Encoding': coding }, body });
+  if (request.method !== 'HEAD') onSent?.(body.byteLength);
 }
 
 async function sendPlain({ request, response }: Exchange, reply: FileReply): Promise<void> {

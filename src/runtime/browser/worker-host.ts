@@ -1,5 +1,6 @@
 /** The worker's side: a runner and the package it reads from. */
 import { systemClock } from '../../core/clock.ts';
+import { unlessFailed } from '../../core/unless-failed.ts';
 import { IsthmusError } from '../../errors.ts';
 import type { Manifest } from '../../package/manifest.ts';
 import { type LoadedPackage, loadPackage } from '../../package/source.ts';
@@ -144,20 +145,6 @@ export function createWorkerHost({ openWords }: { readonly openWords: OpenWords 
 
 function notOpen(): never {
   throw new IsthmusError('closed', 'the worker has no open package');
-}
-
-/** Made when it is first asked for, and kept; what failed for want of a file is made anew for the next one to ask. */
-function unlessFailed<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
-  return () => {
-    if (made !== undefined) return made;
-    const making = make();
-    made = making;
-    making.catch(() => {
-      made = undefined;
-    });
-    return making;
-  };
 }
 
 function throttled(progress: Progress): Progress {

@@ -14,6 +14,7 @@ import type {
 } from '../../session/text/types.ts';
 import type { Session } from '../../session/types.ts';
 import { delay } from '../../session/waiting.ts';
+import { MAX_HOLD_MS } from '../../session/weights.ts';
 import { readerOf, wordsOf } from '../session-words.ts';
 import { checkLength } from '../tokenizer.ts';
 import { ToldReader } from '../told-reader.ts';
@@ -25,9 +26,6 @@ import { textStream } from './text-stream.ts';
 
 /** Tokens of an answer where neither caller nor package set a bound. */
 const DEFAULT_MAX_TOKENS = 512;
-
-/** Ms that a text on a first visit has the line for itself, as weights leave it to it for. */
-const ALONE_MS = 3_000;
 
 /** Seeds that nobody chose; a reproducible answer names its own. */
 const SEEDS = 2 ** 32;
@@ -63,7 +61,8 @@ async function generate(
   const far = stops.hasAny ? undefined : await session.farWords?.(options);
   const told = far && new ToldReader(far, () => readerOf(session), signal);
   const useLocal = (): void => void told?.useLocal().catch(() => undefined);
-  const timer = setTimeout(useLocal, ALONE_MS);
+  // As weights leave it the line.
+  const timer = setTimeout(useLocal, MAX_HOLD_MS);
   try {
     return await answer({ session, prompt, options, stops, sampling, far, told, emit, signal });
   } finally {

@@ -1,10 +1,10 @@
 /** A reader reads as the tokenizer does that its lexicon is of, whatever the tokenizer is like. */
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { MAX_TOKEN_LENGTH } from '../../../src/core/lexicon.ts';
 import { tokenizerFromGguf } from '../../../src/package/gguf/tokenizer.ts';
 import { parseRead, readAnswer } from '../../../src/protocol/words-messages.ts';
 import { lexiconPart } from '../../../src/tasks/lexicon-part.ts';
-import { MAX_TOKEN_LENGTH } from '../../../src/tasks/pack-lexicon.ts';
 import { openPart, openReader } from '../../../src/tasks/token-reader.ts';
 import { openTokenizer, type TextTokenizer } from '../../../src/tasks/tokenizer.ts';
 import { CORPUS, llamaMetadata, moonshineTokenizer, opened, smollmMetadata } from './real-tokenizers.ts';
