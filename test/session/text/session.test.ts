@@ -227,7 +227,10 @@ describe('text in a session', () => {
     const endpoint = await startEndpoint(pkg);
     const opened = await open(pkg, { port: endpoint.port, fallback: plan === 'auto' });
     const asked = () =>
-      opened.session.runText(ask({ plan, ...(plan === 'auto' ? { mode: 'prefer-cloud' } : {}) }));
+      // With a deadline that any pace keeps: an endpoint that a busy machine made slow once would else not be bearable.
+      opened.session.runText(
+        ask({ plan, ...(plan === 'auto' ? { mode: 'prefer-cloud', deadlineMs: 60_000 } : {}) }),
+      );
     const id = typeof plan === 'string' ? 'remote' : 'split@2';
     return { ...opened, asked, id };
   };
