@@ -182,8 +182,12 @@ describe('text in a session', () => {
   });
 
   it('starts on the endpoint, moves over when its weights are here, and goes on without the endpoint', async () => {
-    const endpoint = await startEndpoint(pkg);
+    // Slow once the weights may come: the text is not to end before a busy machine has moved it.
+    const endpoint = await startEndpoint(pkg, {
+      createRunner: paced(() => (made < 8 ? Promise.resolve() : delay(50))),
+    });
     const files = new DeviceFiles(pkg, 'none');
+    let made = 0;
     let release: () => void = () => undefined;
     const gate = new Promise<void>((resolve) => {
       release = resolve;
@@ -198,7 +202,6 @@ describe('text in a session', () => {
       parts: { timeout: (ms) => AbortSignal.timeout(Math.ceil(ms / 100)) },
     });
     const plans: string[] = [];
-    let made = 0;
     const { tokens, usage } = await session.runText(
       ask({
         mode: 'prefer-device',
