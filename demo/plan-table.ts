@@ -22,7 +22,8 @@ export function measurementOf(report: RequestReport): Measurement {
 /** `split@7/fp16` reads as blocks and a codec. */
 export function planName(plan: Pick<PricedPlan, 'kind' | 'cut' | 'codec'>): string {
   if (plan.kind === 'local') return 'All on this device';
-  if (plan.kind === 'remote') return `All on the endpoint, ${plan.codec}`;
+  // What fp32 sends of a recording is its samples, as they are: nothing that anyone chose.
+  if (plan.kind === 'remote') return `All on the endpoint${plan.codec === 'fp32' ? '' : `, ${plan.codec}`}`;
   return `${plural(plan.cut, 'block')} here, ${plan.codec}`;
 }
 
