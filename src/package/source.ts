@@ -11,10 +11,10 @@ import { parseManifest } from './parse-manifest.ts';
 
 export interface CachedPackageSource extends PackageSource {
   /**
-   * Bytes of the named files that are not on this device yet; files of equal content count once.
-   * Throws `missing-shard` for a path that the manifest does not name.
+   * Of each of the named files the bytes that are not on this device yet. Throws `missing-shard` for a path that
+   * the manifest does not name.
    */
-  missingBytes(paths: readonly string[]): Promise<number>;
+  missingBytes(paths: readonly string[]): Promise<readonly number[]>;
 }
 
 export interface PackageSourceOptions {
@@ -30,16 +30,9 @@ export function createPackageSource({ baseUrl, manifest, cache }: PackageSourceO
       return cache.fetch(new URL(path, baseUrl).href, fileOf(manifest, path), options);
     },
     async missingBytes(paths) {
-      const files = new Map(
-        paths.map((path) => {
-          const file = fileOf(manifest, path);
-          return [file.sha256, file];
-        }),
-      );
-      const missing = await Promise.all(
-        [...files.values()].map(async (file) => file.bytes - (await cache.held(file))),
-      );
-      return missing.reduce((sum, bytes) => sum + bytes, 0);
+      const files = paths.map((path) => fileOf(manifest, path));
+      const held = await cache.held(files);
+      return files.map(({ bytes }, at) => bytes - (held[at] ?? 0));
     },
   };
 }

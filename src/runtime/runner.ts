@@ -120,8 +120,8 @@ export interface DeviceRunner extends SpanRunner {
   start(): Promise<void>;
   /** Fetches files of the package into the persistent cache; progress counts the missing bytes. */
   fetchFiles(paths: readonly string[], options?: LoadOptions): Promise<void>;
-  /** Bytes of these files that are not on this device. */
-  missingBytes(paths: readonly string[]): Promise<number>;
+  /** Of each of these files the bytes that are not on this device. */
+  missingBytes(paths: readonly string[]): Promise<readonly number[]>;
   readFile(path: string, options?: LoadOptions): Promise<Uint8Array>;
   /** The package's tokenizer on the runner's thread. Absent where that is the caller's own. */
   readonly words?: Words;

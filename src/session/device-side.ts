@@ -151,17 +151,25 @@ export class DeviceSide {
   /** Looks up what of these files is not here, by default of all. What was found here once stays. */
   async refreshMissing(some?: readonly string[]): Promise<void> {
     if (some === undefined) this.#lookedUpAt = this.#clock.now();
-    const files = some ?? this.files(this.manifest.blocks.length);
-    const unknown = files.filter((file) => this.#lacking.get(file) !== 0);
-    // All at once: a worker that computes answers between two calls.
-    await Promise.all(
-      unknown.map(async (file) => {
-        const bytes = await this.use((runner) => runner.missingBytes([file]));
-        if (this.#lacking.get(file) !== 0) this.#lacking.set(file, bytes);
-      }),
-    );
+    await this.#lookUp(some ?? this.files(this.manifest.blocks.length));
     const blocks = this.manifest.blocks.length;
     for (let cut = 1; cut <= blocks; cut += 1) this.#missing.set(cut, this.missingOf(this.files(cut)));
+  }
+
+  /** Looks up whether all of these files are here. */
+  async has(files: readonly string[]): Promise<boolean> {
+    await this.#lookUp(files);
+    return this.missingOf(files) === 0;
+  }
+
+  async #lookUp(files: readonly string[]): Promise<void> {
+    const unknown = files.filter((file) => this.#lacking.get(file) !== 0);
+    if (unknown.length === 0) return;
+    // In one call: a worker that computes answers between two of them.
+    const missing = await this.use((runner) => runner.missingBytes(unknown));
+    for (const [at, file] of unknown.entries()) {
+      if (this.#lacking.get(file) !== 0) this.#lacking.set(file, missing[at] ?? 0);
+    }
   }
 
   /** Bytes of these files that were not here when they were last looked up. */
@@ -227,7 +235,7 @@ export class DeviceSide {
   /** A fetch that failed for want of a network is better told as what is missing. */
   async #explainMissing(cut: number, error: unknown): Promise<unknown> {
     if (!isIsthmusError(error) || error.code !== 'endpoint-lost') return error;
-    const missing = await this.#runner.missingBytes(this.files(cut));
+    const missing = (await this.#runner.missingBytes(this.files(cut))).reduce((sum, bytes) => sum + bytes, 0);
     return new IsthmusError(
       'weights-missing',
       `${missing} bytes of weights are not on this device and cannot be fetched now`,

@@ -37,7 +37,6 @@ async function farWordsFor(shared: Shared, asked: WordsOptions): Promise<FarWord
   const goal = goalFor(options, asked);
   if (goal.isPrivate || goal.mode === 'only-device' || goal.maxBytesUp < Infinity) return undefined;
   const files = Object.values(manifest.tokenizer ?? {}).filter((file) => file !== undefined);
-  const missing = await device.use((runner) => runner.missingBytes(files));
   // One that is being connected to is asked meanwhile, for the request will wait for it as well.
-  return missing === 0 || link.state === 'down' ? undefined : farWords;
+  return (await device.has(files)) || link.state === 'down' ? undefined : farWords;
 }

@@ -48,7 +48,7 @@ export function isAskedAtOnce({ timeout }: Shared, turns: Turns, stop: AbortSign
 export async function freeOfFirst(shared: Shared, turns: Turns, stop: AbortSignal): Promise<void> {
   const { device, parts } = shared;
   const files = device.files(parts.manifest.blocks.length);
-  if ((await device.use((runner) => runner.missingBytes(files))) === 0) return;
+  if (await device.has(files)) return;
   if (await isAskedAtOnce(shared, turns, stop)) await turns.idle();
 }
 

@@ -78,7 +78,7 @@ function mayWait({ link, options }: Shared): boolean {
 /** Whether nothing has to be fetched for it, as far as that can be told: who has weights has had the runtime. */
 async function canMeasureNow({ device, parts }: Shared): Promise<boolean> {
   const files = device.files(Math.min(CALIBRATION_BLOCKS, parts.manifest.blocks.length));
-  device.isReturning = (await device.use((runner) => runner.missingBytes(files))) === 0;
+  device.isReturning = await device.has(files);
   return device.isReturning;
 }
 

@@ -17,8 +17,8 @@ export interface BlobStore {
   put(key: string, bytes: Uint8Array): Promise<void>;
   /** Removes the blob and the partial blob of that key; absent ones are ignored. */
   delete(key: string): Promise<void>;
-  /** Keys of whole blobs, in no order. */
-  keys(): Promise<readonly string[]>;
+  /** Of every key what is held, in one look: `'whole'`, or the length of a partial blob that has any. */
+  holdings(): Promise<ReadonlyMap<string, 'whole' | number>>;
   /** Bytes held, partial blobs included. */
   bytes(): Promise<number>;
 

@@ -35,9 +35,15 @@ export function createMemoryStore(): BlobStore {
       blobs.delete(key);
       partials.delete(key);
     },
-    async keys() {
+    async holdings() {
       if (closed) throw storeClosed();
-      return [...blobs.keys()];
+      const found = new Map<string, 'whole' | number>();
+      for (const [key, chunks] of partials) {
+        const length = lengthOf(chunks);
+        if (length > 0) found.set(key, length);
+      }
+      for (const key of blobs.keys()) found.set(key, 'whole');
+      return found;
     },
     async bytes() {
       if (closed) throw storeClosed();

@@ -38,8 +38,8 @@ export interface ShardCache {
    * `endpoint-failed`, `aborted`, `limit-exceeded`.
    */
   fetch(url: string, shard: ShardId, options?: WaitOptions): Promise<Uint8Array<ArrayBuffer>>;
-  /** Bytes of the shard that need no fetching any more: stored, left by earlier visits, or just received. */
-  held(shard: ShardId): Promise<number>;
+  /** Of each shard the bytes that need no fetching any more: stored, left by earlier visits, or just received. */
+  held(shards: readonly ShardId[]): Promise<readonly number[]>;
 }
 
 export function createShardCache(options: ShardCacheOptions): ShardCache {
@@ -108,10 +108,12 @@ export function createShardCache(options: ShardCacheOptions): ShardCache {
       // One caller gets the buffer itself, for large shards should not be held twice without need.
       return first ? value : value.slice();
     },
-    async held({ sha256, bytes }) {
-      if (overflow.has(sha256) || (await attempt(() => store.has(sha256)))) return bytes;
-      const partial = (await attempt(() => store.partialLength(sha256))) ?? 0;
-      return Math.min(bytes, Math.max(partial, jobs.done(sha256)));
+    async held(shards) {
+      const stored = await attempt(() => store.holdings());
+      return shards.map(({ sha256, bytes }) => {
+        const held = overflow.has(sha256) ? 'whole' : (stored?.get(sha256) ?? 0);
+        return held === 'whole' ? bytes : Math.min(bytes, Math.max(held, jobs.done(sha256)));
+      });
     },
   };
 }

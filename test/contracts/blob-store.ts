@@ -41,6 +41,11 @@ async function refused(work: Promise<unknown>, code: string, what: string): Prom
   throw new Error(`${what}: not refused`);
 }
 
+/** In the order of keys; `['a', 'whole']`, or a length. */
+async function holdings(store: BlobStore): Promise<readonly (readonly [string, 'whole' | number])[]> {
+  return [...(await store.holdings())].toSorted(([a], [b]) => (a < b ? -1 : 1));
+}
+
 async function partialOf(store: BlobStore, key: string): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of store.readPartial(key)) chunks.push(chunk);
@@ -84,7 +89,7 @@ const absentCases: readonly ContractCase[] = [
     equal(await store.has('none'), false, 'has');
     equal(await store.partialLength('none'), 0, 'partialLength');
     equal((await partialOf(store, 'none')).byteLength, 0, 'readPartial');
-    equal(await store.keys(), [], 'keys');
+    equal(await holdings(store), [], 'holdings');
     equal(await store.bytes(), 0, 'bytes');
     await store.delete('none');
   }),
@@ -104,7 +109,7 @@ const absentCases: readonly ContractCase[] = [
     await store.close();
     await refused(store.get('a'), 'closed', 'get');
     await refused(store.put('a', pattern(3, 0)), 'closed', 'put');
-    await refused(store.keys(), 'closed', 'keys');
+    await refused(store.holdings(), 'closed', 'holdings');
     await refused(store.bytes(), 'closed', 'bytes');
     await refused(partialOf(store, 'a'), 'closed', 'readPartial');
   }),
@@ -118,7 +123,8 @@ const wholeCases: readonly ContractCase[] = [
       equalBytes(await store.get(`of-${length}`), bytes, `blob of ${length}`);
       equal(await store.has(`of-${length}`), true, 'has');
     }
-    equal((await store.keys()).toSorted(), ['of-0', 'of-1', 'of-1000', `of-${LARGE_BYTES}`], 'keys');
+    const expected = ['of-0', 'of-1', 'of-1000', `of-${LARGE_BYTES}`].map((key) => [key, 'whole']);
+    equal(await holdings(store), expected, 'holdings');
     equal(await store.bytes(), 1001 + LARGE_BYTES, 'bytes');
   }),
   contractCase('stores a view without the buffer around it', async (store) => {
@@ -142,7 +148,7 @@ const wholeCases: readonly ContractCase[] = [
     await store.put('a', pattern(10, 2));
     equalBytes(await store.get('a'), pattern(10, 2), 'replaced');
     equal(await store.bytes(), 10, 'bytes');
-    equal(await store.keys(), ['a'], 'keys');
+    equal(await holdings(store), [['a', 'whole']], 'holdings');
   }),
   contractCase('deletes one blob and leaves the others', async (store) => {
     await store.put('a', pattern(10, 1));
@@ -166,8 +172,8 @@ const partialCases: readonly ContractCase[] = [
     await store.appendPartial('a', 100, pattern(50, 2));
     equal(await store.partialLength('a'), 150, 'partialLength');
     equal(
-      [await store.get('a'), await store.has('a'), await store.keys()],
-      [undefined, false, []],
+      [await store.get('a'), await store.has('a'), await holdings(store)],
+      [undefined, false, [['a', 150]]],
       'not whole',
     );
     equal(await store.bytes(), 150, 'bytes');
@@ -188,7 +194,11 @@ const partialCases: readonly ContractCase[] = [
     equalBytes(await partialOf(store, 'a'), bytes, 'before');
     await store.finishPartial('a', LARGE_BYTES);
     equalBytes(await store.get('a'), bytes, 'after');
-    equal([await store.partialLength('a'), await store.keys()], [0, ['a']], 'no longer partial');
+    equal(
+      [await store.partialLength('a'), await holdings(store)],
+      [0, [['a', 'whole']]],
+      'no longer partial',
+    );
     equal(await store.bytes(), LARGE_BYTES, 'bytes');
   }),
   contractCase('finishing nothing gives an empty blob', async (store) => {
@@ -219,18 +229,19 @@ const partialCases: readonly ContractCase[] = [
     equal(await refused(store.finishPartial('b', 1), 'storage-failed', 'finish nothing'), 'offset', 'reason');
     equalBytes(await partialOf(store, 'a'), pattern(100, 1), 'unchanged');
     equal(
-      [await store.get('a'), await store.get('b'), await store.keys()],
-      [undefined, undefined, []],
+      [await store.get('a'), await store.get('b'), await holdings(store)],
+      [undefined, undefined, [['a', 100]]],
       'none',
     );
   }),
   contractCase('putting and deleting end a partial blob', async (store) => {
     await store.appendPartial('a', 0, pattern(100, 1));
     await store.put('a', pattern(5, 2));
-    equal(await store.partialLength('a'), 0, 'after put');
+    equal([await store.partialLength('a'), await holdings(store)], [0, [['a', 'whole']]], 'after put');
     await store.appendPartial('b', 0, pattern(100, 1));
     await store.delete('b');
     equal([await store.partialLength('b'), await store.bytes()], [0, 5], 'after delete');
+    equal(await holdings(store), [['a', 'whole']], 'after both');
   }),
   contractCase('does not share memory with who appends', async (store) => {
     const chunk = pattern(100, 1);

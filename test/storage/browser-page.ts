@@ -37,7 +37,8 @@ async function fetchShard(
   const onWarning = (error: Error): void => void warnings.push(toWireError(error));
   const store = await openBrowserStore({ name: 'shards', onWarning });
   const cache = createShardCache({ store, onWarning });
-  const before = await cache.held(shard);
+  const held = async (): Promise<number> => (await cache.held([shard]))[0] ?? 0;
+  const before = await held();
   let opened = false;
   try {
     const bytes = await cache.fetch(url, shard, {
@@ -47,9 +48,9 @@ async function fetchShard(
         void fetch(options.gateUrl);
       },
     });
-    return { sha256: await sha256Hex(bytes), held: [before, await cache.held(shard)], warnings };
+    return { sha256: await sha256Hex(bytes), held: [before, await held()], warnings };
   } catch (error) {
-    return { error: toWireError(error), held: [before, await cache.held(shard)], warnings };
+    return { error: toWireError(error), held: [before, await held()], warnings };
   } finally {
     await store.close();
   }

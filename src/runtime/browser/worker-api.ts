@@ -59,7 +59,7 @@ export interface WorkerApi extends LaneApi {
   start(): Promise<Outcome<void>>;
   /** Fetches files of the package into the cache. */
   fetchFiles(paths: readonly string[], job: number, progress: Progress): Promise<Outcome<void>>;
-  missingBytes(paths: readonly string[]): Promise<Outcome<number>>;
+  missingBytes(paths: readonly string[]): Promise<Outcome<readonly number[]>>;
   /** The bytes of one file, e.g. the tokenizer. */
   readFile(path: string, job: number): Promise<Outcome<Uint8Array>>;
   /** The package's words; see `Words`. */

@@ -66,11 +66,11 @@ export function createWorkerHost({ openWords }: { readonly openWords: OpenWords 
     progress: Progress,
   ): Promise<void> => {
     const { manifest, source } = pack();
-    const total = await source.missingBytes(paths);
+    const total = (await source.missingBytes(paths)).reduce((sum, bytes) => sum + bytes, 0);
     let before = 0;
     const report = throttled(progress);
     for (const path of paths) {
-      const missing = await source.missingBytes([path]);
+      const [missing = 0] = await source.missingBytes([path]);
       if (missing === 0) continue;
       const size = manifest.files[path]?.bytes ?? missing;
       const held = size - missing;

@@ -75,7 +75,7 @@ class RemoteRunner implements WorkerRunner {
     return this.#calls.job(options.signal, (remote, job) => remote.fetchFiles(paths, job, progress));
   }
 
-  missingBytes(paths: readonly string[]): Promise<number> {
+  missingBytes(paths: readonly string[]): Promise<readonly number[]> {
     return this.#calls.call((remote) => remote.missingBytes(paths));
   }
 

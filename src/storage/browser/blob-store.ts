@@ -65,15 +65,25 @@ function createIdbStore(idb: Idb): BlobStore {
         removeEntry(store, 'blob', key);
         return () => undefined;
       }),
-    keys: () =>
+    holdings: () =>
       idb.transact('listing blobs', 'readonly', (store) => {
-        const request = store.getAllKeys(IDBKeyRange.bound(['blob'], ['blob', []]));
-        return () => request.result.flatMap((key) => (Array.isArray(key) ? [String(key[1])] : []));
+        const whole = store.getAllKeys(entriesOf('blob'));
+        const partial = store.getAllKeys(entriesOf('partial'));
+        const lengths = request<Entry[]>(store.getAll(entriesOf('partial')));
+        return () => {
+          const found = new Map<string, 'whole' | number>();
+          for (const [at, key] of partial.result.entries()) {
+            const length = lengths.result[at]?.length ?? 0;
+            if (length > 0) found.set(nameIn(key), length);
+          }
+          for (const key of whole.result) found.set(nameIn(key), 'whole');
+          return found;
+        };
       }),
     bytes: () =>
       idb.transact('measuring blobs', 'readonly', (store) => {
         const requests = (['blob', 'partial'] as const).map((kind) =>
-          request<Entry[]>(store.getAll(IDBKeyRange.bound([kind], [kind, []]))),
+          request<Entry[]>(store.getAll(entriesOf(kind))),
         );
         return () => requests.flatMap(({ result }) => result).reduce((sum, entry) => sum + entry.length, 0);
       }),
@@ -165,6 +175,15 @@ async function* readPartial(idb: Idb, key: string): AsyncIterable<Uint8Array> {
 function entryKey(kind: Kind, key: string): string[] {
   checkKey(key);
   return [kind, key];
+}
+
+/** All of a kind: in IndexedDB's order of keys every string comes before every array. */
+function entriesOf(kind: Kind): IDBKeyRange {
+  return IDBKeyRange.bound([kind], [kind, []]);
+}
+
+function nameIn(key: IDBValidKey): string {
+  return Array.isArray(key) ? String(key[1]) : '';
 }
 
 // The DOM types make every result `any`; these name what we wrote there ourselves.

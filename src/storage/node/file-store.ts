@@ -65,7 +65,16 @@ export async function openFileStore(dir: string): Promise<BlobStore> {
         await rm(pathOf(partials, key), { force: true });
         await rm(pathOf(blobs, key), { force: true });
       }),
-    keys: () => attempt('listing blobs', () => readdir(blobs)),
+    holdings: () =>
+      attempt('listing blobs', async () => {
+        const found = new Map<string, 'whole' | number>();
+        for (const key of await readdir(partials)) {
+          const size = await sizeOf(join(partials, key));
+          if (size) found.set(key, size);
+        }
+        for (const key of await readdir(blobs)) found.set(key, 'whole');
+        return found;
+      }),
     bytes: () => attempt('measuring blobs', async () => (await totalOf(blobs)) + (await totalOf(partials))),
     partialLength: (key) =>
       attempt('measuring a partial blob', async () => (await sizeOf(pathOf(partials, key))) ?? 0),
