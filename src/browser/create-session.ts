@@ -1,8 +1,13 @@
 /** Puts a session together in a browser: worker, cache, WebSocket. */
 import { systemClock } from '../core/clock.ts';
 import { IsthmusError } from '../errors.ts';
+import { fetchManifestBytes } from '../package/manifest-bytes.ts';
 import type { WebProvider } from '../runtime/browser/ort-web.ts';
-import { openWorkerRunner, type WorkerRunner } from '../runtime/browser/worker-runner.ts';
+import {
+  openWorkerRunner,
+  type WorkerRunner,
+  type WorkerRunnerOptions,
+} from '../runtime/browser/worker-runner.ts';
 import type { ExecutionProvider } from '../runtime/runner.ts';
 import { openSession } from '../session/session.ts';
 import type { SessionOptions } from '../session/types.ts';
@@ -36,10 +41,14 @@ export async function createSession(packageUrl: string, options: SessionOptions 
     endpoint === null
       ? undefined
       : connectWebSocket(streamUrl(endpoint), { WebSocket: globalThis.WebSocket });
-  // Handshakes take round trips, in which the worker and the manifest come.
+  // Handshakes take round trips, and so do the worker's script and the manifest: all of them at once.
   const early = connect === undefined || options.plan === 'local' ? undefined : connectEarly(connect);
+  const { signal } = options;
+  const manifest = fetchManifestBytes(url, signal === undefined ? {} : { signal });
+  // Told to the worker that waits for it.
+  manifest.catch(() => undefined);
   try {
-    return await open(url, endpoint, early?.connect ?? connect, options);
+    return await open(url, endpoint, early?.connect ?? connect, manifest, options);
   } catch (error) {
     early?.abandon();
     throw error;
@@ -50,11 +59,13 @@ async function open(
   url: string,
   endpoint: string | null,
   connect: Connect | undefined,
+  bytes: Promise<Uint8Array<ArrayBuffer>>,
   options: SessionOptions,
 ): Promise<TextSession> {
   const threads = threadCount(options.threads);
   const createWorker = options.createWorker ?? defaultWorker;
-  const start = (provider: WebProvider): Promise<WorkerRunner> =>
+  const { signal } = options;
+  const start = (provider: WebProvider, more: WorkerRunnerOptions = {}): Promise<WorkerRunner> =>
     openWorkerRunner(
       createWorker(),
       {
@@ -63,10 +74,10 @@ async function open(
         threads,
         ...(options.wasmPaths === undefined ? {} : { wasmPaths: absolute(options.wasmPaths) }),
       },
-      options.signal === undefined ? {} : { signal: options.signal },
+      { ...(signal === undefined ? {} : { signal }), ...more },
     );
   const first: WebProvider = options.provider === 'webgpu' ? 'webgpu' : 'wasm';
-  const runner = await start(first);
+  const runner = await start(first, { manifest: bytes });
   const { manifest } = runner.opened;
   const session = await openSession(
     {

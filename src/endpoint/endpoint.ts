@@ -113,6 +113,9 @@ export async function createEndpoint(options: EndpointOptions): Promise<Endpoint
   const metrics = new Metrics();
   const service = new Service({
     hosts,
+    words: new Map(
+      [...packages].flatMap(([name, { words }]) => (words === undefined ? [] : [[name, words] as const])),
+    ),
     metrics,
     clock,
     log,

@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { IsthmusError } from '../errors.ts';
 import type { EndpointLoad } from '../protocol/endpoint-load.ts';
 import { MAX_LOAD_MODELS } from '../protocol/limits.ts';
+import type { FarWords } from '../runtime/words.ts';
 import { LaneRegistry, type LaneSeat } from './lane-registry.ts';
 import type { Metrics } from './metrics.ts';
 import type { ModelHost } from './model-host.ts';
@@ -21,6 +22,8 @@ export type StopRequest = (error: IsthmusError) => void;
 
 export class Service {
   readonly hosts: ReadonlyMap<string, ModelHost>;
+  /** Of the models whose words are told. */
+  readonly words: ReadonlyMap<string, FarWords>;
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly limits: ServiceLimits;
@@ -30,8 +33,9 @@ export class Service {
   readonly #whenIdle = new Set<() => void>();
   #stopping = false;
 
-  constructor(options: Pick<Service, 'hosts' | 'metrics' | 'clock' | 'limits' | 'log'>) {
+  constructor(options: Pick<Service, 'hosts' | 'words' | 'metrics' | 'clock' | 'limits' | 'log'>) {
     this.hosts = options.hosts;
+    this.words = options.words;
     this.metrics = options.metrics;
     this.clock = options.clock;
     this.limits = options.limits;

@@ -5,8 +5,8 @@ import type { BlobStore } from '../storage/blob-store.ts';
 import { sha256Hex } from '../storage/sha256.ts';
 import type { Fetch } from '../storage/shard-body.ts';
 import { createShardCache, type ShardCache } from '../storage/shard-cache.ts';
-import { type FetchManifestOptions, fetchManifest, manifestUrl } from './fetch-manifest.ts';
 import type { Manifest, PackageFile } from './manifest.ts';
+import { type FetchManifestOptions, fetchManifestBytes, manifestUrl } from './manifest-bytes.ts';
 import { parseManifest } from './parse-manifest.ts';
 
 export interface CachedPackageSource extends PackageSource {
@@ -47,6 +47,8 @@ export function fileOf(manifest: Manifest, path: string): PackageFile {
 }
 
 export interface LoadPackageOptions extends FetchManifestOptions {
+  /** The manifest as it comes, where somebody fetches it already. Throws what `fetchManifestBytes` throws. */
+  readonly manifest?: () => Promise<Uint8Array<ArrayBuffer>>;
   readonly store: BlobStore;
   /** Default: one over `store` and `fetch`. */
   readonly cache?: ShardCache;
@@ -84,7 +86,8 @@ export async function loadPackage(url: string, options: LoadPackageOptions): Pro
   // Keys are short and plain; URLs are neither.
   const key = `manifest-${await sha256Hex(new TextEncoder().encode(address))}`;
   try {
-    const { manifest, bytes } = await fetchManifest(address, options);
+    const bytes = await (options.manifest?.() ?? fetchManifestBytes(address, options));
+    const manifest = parseManifest(bytes);
     await tolerate(() => store.put(key, bytes), onWarning);
     return opened(manifest, false);
   } catch (error) {

@@ -1,6 +1,6 @@
 /** What a client's message says apart from its tensors, to and from the header of its frame. */
 import { CODECS } from '../core/span.ts';
-import { idOf, tokenList, tokensOf } from './common-fields.ts';
+import { idOf, tokenList, tokensOf, wantedWords } from './common-fields.ts';
 import { badFrame, choiceField, countField, type JsonObject, optionalObject, textField } from './json.ts';
 import {
   isLaneMessage,
@@ -35,8 +35,8 @@ export function writeClientFields(message: ClientMessage): JsonObject {
     case 'start': {
       const { from, to } = message.span;
       const { codec, maxTokens: max_tokens } = message;
-      const prefix = tokenList('prefix', message.prefix);
-      return { id, model_name: message.model, parameters: { type, from, to, codec, max_tokens, ...prefix } };
+      const more = { ...tokenList('prefix', message.prefix), ...wantedWords(message.words) };
+      return { id, model_name: message.model, parameters: { type, from, to, codec, max_tokens, ...more } };
     }
     case 'step':
       return { id, parameters: { type, step: message.step } };
@@ -68,6 +68,7 @@ export function readClientFields(header: JsonObject): ClientFields {
         codec: choiceField(fields.codec, 'codec', CODECS),
         maxTokens: countField(fields.max_tokens, 'tokens of a request', MAX_TOKENS_PER_REQUEST),
         prefix: tokensOf(fields.prefix, 'tokens of a prefix', MAX_PREFIX_TOKENS),
+        ...wantedWords(fields.words),
       };
     }
     case 'step':

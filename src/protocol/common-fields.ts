@@ -20,6 +20,13 @@ export function tokenList(key: string, tokens: readonly number[]): JsonObject {
 }
 
 /** Token ids of at most `limit`; absent means none. */
+/** `{words: true}`, or nothing. Throws `bad-frame`. */
+export function wantedWords(value: unknown): { readonly words?: true } {
+  if (value === undefined) return {};
+  if (value !== true) throw badFrame('words are wanted, or nothing is said of them');
+  return { words: value };
+}
+
 export function tokensOf(value: unknown, what: string, limit: number): readonly number[] {
   return listField(value, what, limit).map((token) => countField(token, 'token id', MAX_TOKEN_ID));
 }

@@ -1,7 +1,7 @@
 /** What a client says about a lane apart from tensors, to and from the header of its frame. */
 import type { Sampling } from '../core/sampling.ts';
 import { CODECS, type Span } from '../core/span.ts';
-import { tokenList, tokensOf } from './common-fields.ts';
+import { tokenList, tokensOf, wantedWords } from './common-fields.ts';
 import {
   amountUpTo,
   badFrame,
@@ -80,6 +80,7 @@ export function writeLaneClientFields(message: LaneClientMessage): JsonObject {
           ...tokenList('tokens', message.tokens),
           ...tokenList('answer', message.answer),
           ...tokenList('end_tokens', message.endTokens),
+          ...wantedWords(message.words),
         },
       };
     }
@@ -123,6 +124,7 @@ export function readLaneClientFields(header: JsonObject, fields: JsonObject, id:
         answer: tokensOf(fields.answer, 'tokens of an answer', limits.MAX_PREFIX_TOKENS),
         endTokens: tokensOf(fields.end_tokens, 'tokens that end a loop', limits.MAX_END_TOKENS),
         maxTokens: countField(fields.max_tokens, 'tokens of a loop', limits.MAX_TOKENS_PER_REQUEST),
+        ...wantedWords(fields.words),
       };
     }
     case 'halt':

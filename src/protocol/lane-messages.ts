@@ -44,6 +44,8 @@ export interface LoopMessage {
   readonly answer: readonly number[];
   readonly endTokens: readonly number[];
   readonly maxTokens: number;
+  /** As in `StartMessage`. */
+  readonly words?: true;
 }
 
 /**

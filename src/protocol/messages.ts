@@ -3,6 +3,7 @@
  * message is one binary frame: a 4-byte little-endian header length, a JSON header in the form of
  * an Open Inference Protocol request or response, then the raw tensors (see `frame.ts`).
  */
+import type { LexiconPart } from '../core/lexicon.ts';
 import type { Codec, PhaseTensors, Span } from '../core/span.ts';
 import type { WireError } from '../errors.ts';
 import type { EndpointLoad } from './endpoint-load.ts';
@@ -33,6 +34,8 @@ export interface StartMessage {
   readonly maxTokens: number;
   /** Tokens already known, replayed before going on: how a lost endpoint's work is taken over. */
   readonly prefix: readonly number[];
+  /** Wanted with `tokens`: what they read like. An endpoint that does not know it says nothing of them. */
+  readonly words?: true;
 }
 
 export interface StepMessage {
@@ -74,6 +77,8 @@ export interface TokensMessage {
   /** Index of the first of `tokens` in the generated sequence; of a lane's loop, in that call. */
   readonly step: number;
   readonly tokens: readonly number[];
+  /** Of those of them that were not told before in this request or lane; what they are read by comes with the first. */
+  readonly words?: LexiconPart;
   /** Since the answer before. */
   readonly timing: EndpointTiming;
   /** The same by segment and phase, as in `DoneMessage`; a lane's loop has one segment, and leaves it out. */

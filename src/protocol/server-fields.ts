@@ -25,6 +25,7 @@ import type {
   ServerMessage,
   TokensMessage,
 } from './messages.ts';
+import { partOf, readAnswer } from './words-messages.ts';
 
 export type ServerFields =
   | HelloMessage
@@ -58,7 +59,11 @@ export function writeServerFields(message: ServerMessage): JsonObject {
       };
     case 'tokens': {
       const { step, timing } = message;
-      const tokens = tokenList('tokens', message.tokens);
+      const { words } = message;
+      const tokens = {
+        ...tokenList('tokens', message.tokens),
+        ...(words === undefined ? {} : { words: readAnswer(words) }),
+      };
       return {
         id: String(message.id),
         parameters: { type, step, ...tokens, ...writeTiming(timing), ...writeSegments(message) },
@@ -117,6 +122,9 @@ export function readServerFields(header: JsonObject): ServerFields {
         id: idOf(header),
         step: countField(fields.step, 'step', limits.MAX_TOKENS_PER_REQUEST),
         tokens: tokensOf(fields.tokens, 'tokens of a message', limits.MAX_TOKENS_PER_REQUEST),
+        ...(fields.words === undefined
+          ? {}
+          : { words: partOf(objectField(fields.words, 'the texts of tokens')) }),
         timing: readTiming(fields),
         ...readOptionalSegments(fields.segments),
       };

@@ -60,13 +60,17 @@ export function parseEncoded(bytes: Uint8Array): readonly number[] {
   return tokensOf(tokens, 'tokens of a text', 4 * MAX_FAR_TEXT);
 }
 
-export function readAnswer({ texts, ...rules }: LexiconPart): object {
+export function readAnswer({ texts, ...rules }: LexiconPart): JsonObject {
   return { ...rules, texts: [...texts] };
 }
 
 /** Throws `bad-frame`, `limit-exceeded`. What a tokenizer decodes by is its library's to judge. */
 export function parseRead(bytes: Uint8Array): LexiconPart {
-  const fields = parseJsonObject(bytes, 'the texts of tokens');
+  return partOf(parseJsonObject(bytes, 'the texts of tokens'));
+}
+
+/** As `readAnswer` writes it. Throws as `parseRead` does. */
+export function partOf(fields: JsonObject): LexiconPart {
   const { decoder = null, cleanUp, endOfWordSuffix: suffix } = fields;
   if (decoder !== null) objectField(decoder, 'a decoder');
   return {

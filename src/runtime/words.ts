@@ -19,4 +19,6 @@ export interface FarWords {
   encode(text: string, special: boolean, signal?: AbortSignal): Promise<readonly number[]>;
   /** What these tokens read like, `MAX_FAR_TOKENS` at most. Throws `limit-exceeded`, and what an exchange throws. */
   read(tokens: readonly number[], signal?: AbortSignal): Promise<LexiconPart>;
+  /** The same without a wait; undefined where it would take one. Only beside the tokenizer itself. */
+  known?(tokens: readonly number[]): LexiconPart | undefined;
 }

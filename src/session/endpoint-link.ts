@@ -1,5 +1,6 @@
 /** The session's connection to its endpoint: opened when needed, shared, replaced when it breaks. */
 import type { Clock } from '../core/clock.ts';
+import type { LexiconPart } from '../core/lexicon.ts';
 import type { Codec } from '../core/span.ts';
 import { IsthmusError, isIsthmusError } from '../errors.ts';
 import type { EndpointState } from '../planner/types.ts';
@@ -61,6 +62,7 @@ export class EndpointLink {
   #state: EndpointState = 'unknown';
   #opening: Promise<LiveConnection> | undefined;
   #nextId = 1;
+  readonly #hearers = new Set<(words: LexiconPart) => void>();
   /** Attempts that failed, in a row, and when the last one did. */
   #failed = { times: 0, at: 0 };
 
@@ -97,7 +99,8 @@ export class EndpointLink {
     const live = await this.#live(signal);
     const id = this.#newId();
     const { model } = this.#options;
-    return this.#begin(live, live.open(id, signal), { type: 'start', id, model, ...message }, encode);
+    const first = { type: 'start', id, model, ...message, ...this.wantedWords() } as const;
+    return this.#begin(live, live.open(id, signal), first, encode);
   }
 
   /**
@@ -109,6 +112,17 @@ export class EndpointLink {
     const id = this.#newId();
     const { model } = this.#options;
     return this.#begin(live, live.open(id, undefined), { type: 'open', id, model, codec });
+  }
+
+  /** Until the returned function is called, requests and loops that begin want to be told what their tokens read like. */
+  hearWords(hear: (words: LexiconPart) => void): () => void {
+    this.#hearers.add(hear);
+    return () => this.#hearers.delete(hear);
+  }
+
+  /** For a loop that begins now. */
+  wantedWords(): { readonly words?: true } {
+    return this.#hearers.size > 0 ? { words: true } : {};
   }
 
   /** Ms on the link's clock. */
@@ -132,7 +146,13 @@ export class EndpointLink {
     }
     return {
       id,
-      next: () => this.#heard(live, queue.next()),
+      next: async () => {
+        const message = await this.#heard(live, queue.next());
+        if (message.type === 'tokens' && message.words !== undefined) {
+          for (const hear of this.#hearers) hear(message.words);
+        }
+        return message;
+      },
       send: (message, options) => exchanged.send(message, options),
       traffic: () => exchanged.traffic,
       get isOver() {

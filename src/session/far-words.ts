@@ -1,5 +1,6 @@
 /** Whether the endpoint may be asked for words. */
 import type { FarWords } from '../runtime/words.ts';
+import { HeardWords } from './heard-words.ts';
 import type { Shared } from './parts.ts';
 import { goalFor } from './planning.ts';
 import type { Turns } from './turns.ts';
@@ -11,16 +12,27 @@ export async function holdWords(
   turns: Turns,
   asked: WordsOptions,
 ): Promise<HeldWords | undefined> {
+  const { device, link, parts } = shared;
   // A text is asked for once its prompt is in tokens, a round trip later.
-  if (shared.parts.manifest.text !== undefined) turns.announce();
-  const letGo = turns.hold();
-  let far: FarWords | undefined;
+  if (parts.manifest.text !== undefined) turns.announce();
+  const rest = turns.hold();
+  const far = farWordsFor(shared, asked);
+  const heard = new HeardWords();
+  // At once: what it is for may begin before it is known whether the tokenizer is here.
+  const deafen = far && link?.hearWords((part) => heard.add(part));
+  const letGo = (): void => {
+    deafen?.();
+    rest();
+  };
+  let isWanted = false;
   try {
-    far = await farWordsFor(shared, asked);
+    const files = Object.values(parts.manifest.tokenizer ?? {}).filter((file) => file !== undefined);
+    // One that is being connected to is asked meanwhile, for the request will wait for it as well.
+    isWanted = far !== undefined && !(await device.has(files)) && link?.state !== 'down';
   } finally {
-    if (far === undefined) letGo();
+    if (!isWanted) letGo();
   }
-  return far && { ...far, letGo };
+  return far && isWanted ? { ...far, read: heard.orAsked(far.read), letGo } : undefined;
 }
 
 /**
@@ -28,15 +40,10 @@ export async function holdWords(
  * anyway, and tells what they are sooner than the tokenizer comes. Undefined as well for who lets no content or no more
  * than so many bytes leave, and for plans that are not the endpoint's alone.
  */
-async function farWordsFor(shared: Shared, asked: WordsOptions): Promise<FarWords | undefined> {
-  const { parts, options, device, link } = shared;
-  const { farWords, manifest } = parts;
+function farWordsFor({ parts, options, link }: Shared, asked: WordsOptions): FarWords | undefined {
   const plan = asked.plan ?? options.plan ?? 'auto';
-  if (farWords === undefined || link === undefined) return undefined;
-  if (plan !== 'auto' && plan !== 'remote') return undefined;
+  if (link === undefined || (plan !== 'auto' && plan !== 'remote')) return undefined;
   const goal = goalFor(options, asked);
   if (goal.isPrivate || goal.mode === 'only-device' || goal.maxBytesUp < Infinity) return undefined;
-  const files = Object.values(manifest.tokenizer ?? {}).filter((file) => file !== undefined);
-  // One that is being connected to is asked meanwhile, for the request will wait for it as well.
-  return (await device.has(files)) || link.state === 'down' ? undefined : farWords;
+  return parts.farWords;
 }

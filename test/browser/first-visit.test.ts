@@ -31,6 +31,9 @@ describe.skipIf(chromium === undefined)(
       pkg = await openPackage(await importedPackage(MODEL));
       const staticDir = await buildTestPage('first-visit');
       endpoint = await createEndpoint({ packages: [pkg], staticDir, warm: false });
+      // Which reads its tokenizer for that, as it does by itself where it is warmed up.
+      const asked = { method: 'POST', body: JSON.stringify({ tokens: [] }) };
+      expect((await fetch(`${endpoint.url}/v2/models/${MODEL}/words`, asked)).status).toBe(200);
       samples = await utterance();
       browser = await launchChromium();
     });
@@ -84,7 +87,24 @@ describe.skipIf(chromium === undefined)(
       await page.context().close();
     });
 
-    it('waits for no tokenizer where the endpoint may tell of words, and for nobody else where it may not', async () => {
+    it('asks for the manifest beside its worker, and once', async () => {
+      const { page, fetched } = await visitor();
+      let isManifestAsked = false;
+      await page.context().route('**/runner-worker*.js', async (route) => {
+        isManifestAsked = fetched.includes('manifest.json');
+        // Were it the worker that asks, it would wait for this script and this script for it.
+        if (!isManifestAsked)
+          await page.context().waitForEvent('request', (request) => request.url().endsWith('manifest.json'));
+        isManifestAsked = true;
+        await route.continue();
+      });
+      await openInPage(page, `packages/${MODEL}/`, { prefetch: false });
+      expect(isManifestAsked).toBe(true);
+      expect(fetched.filter((file) => file === 'manifest.json')).toHaveLength(1);
+      await page.context().close();
+    });
+
+    it('waits for no tokenizer where the endpoint tells of words with its tokens, and asks for none', async () => {
       const { page, fetched } = await visitor();
       let open = (): void => undefined;
       const isLet = new Promise<void>((resolve) => {
@@ -97,7 +117,7 @@ describe.skipIf(chromium === undefined)(
       await openInPage(page, `packages/${MODEL}/`, { prefetch: false });
       const told = await transcribeInPage(page, samples, 'remote');
       expect(told.error).toBeUndefined();
-      expect(fetched).toContain('words');
+      expect(fetched).not.toContain('words');
       // Word by word as well.
       expect(told.partial.length).toBeGreaterThan(1);
       expect(told.partial.at(-1)).toBe(told.text);

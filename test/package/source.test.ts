@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { IsthmusError } from '../../src/errors.ts';
-import { fetchManifest, manifestUrl } from '../../src/package/fetch-manifest.ts';
+import { fetchManifestBytes, manifestUrl } from '../../src/package/manifest-bytes.ts';
 import { MAX_MANIFEST_BYTES } from '../../src/package/manifest-limits.ts';
 import { loadPackage } from '../../src/package/source.ts';
 import type { BlobStore } from '../../src/storage/blob-store.ts';
@@ -37,24 +37,19 @@ describe('manifestUrl', () => {
   });
 });
 
-describe('fetchManifest', () => {
+describe('fetchManifestBytes', () => {
   it.each([
     [404, 'bad-package'],
     [500, 'endpoint-failed'],
     [503, 'endpoint-lost'],
   ])('makes of status %i %s', async (status, code) => {
     server.behaviours.push({ status });
-    await expect(fetchManifest(server.url('models/sample'))).rejects.toMatchObject({ code });
-  });
-
-  it('refuses a page in the place of the manifest', async () => {
-    server.files.set(MANIFEST, new TextEncoder().encode('<!doctype html>'));
-    await expect(fetchManifest(server.url('models/sample'))).rejects.toMatchObject({ code: 'bad-package' });
+    await expect(fetchManifestBytes(server.url('models/sample'))).rejects.toMatchObject({ code });
   });
 
   it('reads no more than the bound', async () => {
     server.files.set(MANIFEST, new Uint8Array(MAX_MANIFEST_BYTES + 1));
-    await expect(fetchManifest(server.url('models/sample'))).rejects.toMatchObject({
+    await expect(fetchManifestBytes(server.url('models/sample'))).rejects.toMatchObject({
       code: 'limit-exceeded',
     });
   });
@@ -63,14 +58,16 @@ describe('fetchManifest', () => {
     const url = server.url('models/sample');
     const controller = new AbortController();
     server.behaviours.push({ pause: { at: 10, after: 'hang' } });
-    const fetching = fetchManifest(url, { signal: controller.signal });
+    const fetching = fetchManifestBytes(url, { signal: controller.signal });
     controller.abort();
     await expect(fetching).rejects.toMatchObject({ code: 'aborted' });
   });
 
   it('that is cut off is a lost endpoint', async () => {
     server.behaviours.push({ pause: { at: 10, after: 'break' } });
-    await expect(fetchManifest(server.url('models/sample'))).rejects.toMatchObject({ code: 'endpoint-lost' });
+    await expect(fetchManifestBytes(server.url('models/sample'))).rejects.toMatchObject({
+      code: 'endpoint-lost',
+    });
   });
 });
 
@@ -124,6 +121,25 @@ describe('a package over HTTP', () => {
       details: { missing: 900 },
     });
     server = await ShardServer.start();
+  });
+
+  it('takes the manifest from who fetches it already, and the last one where that fails', async () => {
+    const url = server.url('models/sample');
+    const bytes = new TextEncoder().encode(JSON.stringify({ ...manifest, name: 'lent' }));
+    const lent = await loadPackage(url, { store, manifest: async () => bytes });
+    expect([lent.fromCache, lent.manifest.name]).toEqual([false, 'lent']);
+    expect(server.requests).toEqual([]);
+    const failing = async (): Promise<never> => {
+      throw new IsthmusError('endpoint-lost', 'no network');
+    };
+    const again = await loadPackage(url, { store, manifest: failing });
+    expect([again.fromCache, again.manifest.name]).toEqual([true, 'lent']);
+    const broken = loadPackage(url, {
+      store,
+      manifest: async () => new TextEncoder().encode('<!doctype html>'),
+    });
+    await expect(broken).rejects.toMatchObject({ code: 'bad-package' });
+    expect(server.requests).toEqual([]);
   });
 
   it('does not open offline without a visit', async () => {

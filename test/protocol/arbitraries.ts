@@ -73,17 +73,21 @@ const forwards: fc.Arbitrary<ForwardMessage> = fc
     };
   });
 
+const wanted = fc.constantFrom({}, { words: true as const });
+
 export const clientMessages: fc.Arbitrary<ClientMessage> = fc.oneof(
-  fc.record({
-    type: fc.constant('start' as const),
-    id: ids,
-    model: names,
-    span: spans,
-    tensors: phaseTensors,
-    codec: fc.constantFrom(...CODECS),
-    maxTokens: steps,
-    prefix: tokens,
-  }),
+  fc
+    .record({
+      type: fc.constant('start' as const),
+      id: ids,
+      model: names,
+      span: spans,
+      tensors: phaseTensors,
+      codec: fc.constantFrom(...CODECS),
+      maxTokens: steps,
+      prefix: tokens,
+    })
+    .chain((start) => wanted.map((words) => ({ ...start, ...words }))),
   fc.record({ type: fc.constant('step' as const), id: ids, step: steps, tensors: phaseTensors }),
   fc.record({ type: fc.constant('cancel' as const), id: ids }),
   fc.record({ type: fc.constant('ping' as const), id: ids, replyBytes: fc.nat(2 ** 20), padding }),
@@ -94,17 +98,19 @@ export const clientMessages: fc.Arbitrary<ClientMessage> = fc.oneof(
     codec: fc.constantFrom(...CODECS),
   }),
   forwards,
-  fc.record({
-    type: fc.constant('loop' as const),
-    id: ids,
-    call: calls,
-    position: positions,
-    tokens: fc.array(fc.nat(2 ** 31 - 1), { minLength: 1, maxLength: 5 }),
-    sampling,
-    answer: tokens,
-    endTokens: tokens,
-    maxTokens: steps,
-  }),
+  fc
+    .record({
+      type: fc.constant('loop' as const),
+      id: ids,
+      call: calls,
+      position: positions,
+      tokens: fc.array(fc.nat(2 ** 31 - 1), { minLength: 1, maxLength: 5 }),
+      sampling,
+      answer: tokens,
+      endTokens: tokens,
+      maxTokens: steps,
+    })
+    .chain((loop) => wanted.map((words) => ({ ...loop, ...words }))),
   fc.record({ type: fc.constant('halt' as const), id: ids, call: calls }),
   fc
     .tuple(ids, calls, spans, positions, fc.integer({ min: 1, max: 99 }))
@@ -127,6 +133,13 @@ export const clientMessages: fc.Arbitrary<ClientMessage> = fc.oneof(
 );
 
 const segments = fc.dictionary(names, ms, { maxKeys: 3 });
+const words = fc.record({
+  decoder: fc.constantFrom(null, { type: 'ByteLevel' }, { type: 'Sequence', decoders: [{ type: 'Fuse' }] }),
+  addedTokens: fc.array(fc.record({ id: fc.nat(9), content: fc.string() }), { maxLength: 2 }),
+  texts: fc
+    .array(fc.tuple(fc.nat(2 ** 31 - 1), fc.option(fc.string({ maxLength: 9 }))), { maxLength: 3 })
+    .map((entries) => new Map(entries)),
+});
 const told = fc.double({ min: 0, max: 600_000, noNaN: true }).map((value) => value + 0);
 const loads = fc.dictionary(
   names,
@@ -156,7 +169,7 @@ export const serverMessages: fc.Arbitrary<ServerMessage> = fc.oneof(
     load: loads,
   }),
   fc.record(
-    { type: fc.constant('tokens' as const), id: ids, step: steps, tokens, timing, segments },
+    { type: fc.constant('tokens' as const), id: ids, step: steps, tokens, timing, segments, words },
     { requiredKeys: ['type', 'id', 'step', 'tokens', 'timing'] },
   ),
   fc.record(

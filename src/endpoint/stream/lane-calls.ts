@@ -22,6 +22,7 @@ import type { LaneSeat } from '../lane-registry.ts';
 import type { Metrics } from '../metrics.ts';
 import { type StateBook, spanStateBytes } from '../state-bytes.ts';
 import type { LaneCall } from './call-inbox.ts';
+import type { WordTeller } from './word-teller.ts';
 
 export interface LaneCallsOptions {
   readonly manifest: Manifest;
@@ -30,6 +31,8 @@ export interface LaneCallsOptions {
   readonly seat: LaneSeat;
   readonly metrics: Metrics;
   readonly open: OpenLaneMessage;
+  /** For loops whose client wants words. */
+  readonly teller: WordTeller;
   /** Fires when the lane has ended: nothing more is sent. */
   readonly signal: AbortSignal;
   readonly send: (message: ServerMessage, options?: EncodeOptions) => void;
@@ -81,7 +84,7 @@ export class LaneCalls {
   }
 
   async #loop(message: LoopMessage, halt: AbortSignal): Promise<void> {
-    const { lane, metrics, open, signal, send, room } = this.#options;
+    const { lane, metrics, open, teller, signal, send, room } = this.#options;
     const { call, position, tokens, sampling, answer, endTokens, maxTokens } = message;
     const request: LoopRequest = { position, tokens, sampling, answer, endTokens, maxTokens };
     checkLoop(request, this.#place, position);
@@ -89,7 +92,8 @@ export class LaneCalls {
     let step = 0;
     const { result, timing } = await lane.loop(request, {
       onToken: (token, lap) => {
-        send({ type: 'tokens', id: open.id, step, tokens: [token], timing: lap });
+        const words = message.words && teller.of([token]);
+        send({ type: 'tokens', id: open.id, step, tokens: [token], ...words, timing: lap });
         step += 1;
         metrics.tokens(1);
         metrics.rows(1);

@@ -11,6 +11,7 @@ import type { Service } from '../service.ts';
 import { StateBook } from '../state-bytes.ts';
 import { CallInbox, type LaneCall } from './call-inbox.ts';
 import { LaneCalls } from './lane-calls.ts';
+import { WordTeller } from './word-teller.ts';
 
 export interface StreamLaneOptions {
   readonly service: Service;
@@ -57,6 +58,7 @@ export class StreamLane {
       seat: this.#seat,
       metrics: service.metrics,
       open,
+      teller: new WordTeller(service.words.get(open.model)),
       signal: this.#abort.signal,
       send,
       room,

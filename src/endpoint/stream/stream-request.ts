@@ -14,6 +14,7 @@ import type { ModelHost } from '../model-host.ts';
 import { type AnswerTimes, checkRequest, type SpanSink, serveSpan, spanKind } from '../serve-span.ts';
 import type { Service } from '../service.ts';
 import { StepInbox } from './step-inbox.ts';
+import { WordTeller } from './word-teller.ts';
 
 export interface StreamRequestOptions {
   readonly service: Service;
@@ -111,10 +112,11 @@ export class StreamRequest {
     const { service, start, send, room } = this.#options;
     const { id, span, codec } = start;
     const lossy = (phase: Phase, name: string): boolean => isLossy(host.manifest, span.to, phase, name);
+    const teller = start.words && new WordTeller(service.words.get(start.model));
     return {
       token: async (step: number, token: number, times: AnswerTimes) => {
         await room();
-        send({ type: 'tokens', id, step, tokens: [token], ...times });
+        send({ type: 'tokens', id, step, tokens: [token], ...teller?.of([token]), ...times });
         service.metrics.tokens(1);
       },
       output: async (step: number, tensors: PhaseTensors, times: AnswerTimes) => {

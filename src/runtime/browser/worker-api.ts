@@ -26,6 +26,8 @@ export interface Opened {
   readonly threads: number;
 }
 
+export type LentManifest = () => Promise<Outcome<Uint8Array<ArrayBuffer>>>;
+
 export type Progress = (done: number, total: number) => void;
 
 /** Names one lane in the worker. */
@@ -54,7 +56,8 @@ export interface LaneApi {
 
 /** Long calls carry a `job`, by which `cancel` ends them. */
 export interface WorkerApi extends LaneApi {
-  open(request: OpenRequest, job: number): Promise<Outcome<Opened>>;
+  /** @param manifest as the page fetches it, since before this worker was there; else it is fetched here */
+  open(request: OpenRequest, job: number, manifest?: LentManifest): Promise<Outcome<Opened>>;
   /** Starts the runtime; so does whatever runs something. */
   start(): Promise<Outcome<void>>;
   /** Fetches files of the package into the cache. */

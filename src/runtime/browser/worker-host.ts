@@ -15,7 +15,15 @@ import { createLaneHost } from './lane-host.ts';
 import { createMacrotask } from './macrotask.ts';
 import { openRunner } from './open-runner.ts';
 import { threadsHere } from './ort-web.ts';
-import { type Opened, type OpenRequest, outcome, type Progress, type WorkerApi } from './worker-api.ts';
+import {
+  type LentManifest,
+  type Opened,
+  type OpenRequest,
+  outcome,
+  type Progress,
+  unwrap,
+  type WorkerApi,
+} from './worker-api.ts';
 import { WorkerJobs } from './worker-jobs.ts';
 
 /** Progress crosses to the page; oftener than this it would only cost frames. */
@@ -46,18 +54,18 @@ export function createWorkerHost({ openWords }: { readonly openWords: OpenWords 
   const withJob = <T>(job: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
     jobs.run(job, work);
 
-  const open = async (request: OpenRequest, signal: AbortSignal): Promise<Opened> => {
+  const open = async (request: OpenRequest, signal: AbortSignal, lent?: LentManifest): Promise<Opened> => {
     const { provider, threads, wasmPaths } = request;
     store = await openBrowserStore();
-    const opened = await loadPackage(request.packageUrl, { store, signal });
+    const manifest = lent === undefined ? {} : { manifest: async () => unwrap(await lent()) };
+    const opened = await loadPackage(request.packageUrl, { store, signal, ...manifest });
     loaded = opened;
     begin = async () => {
       const paths = wasmPaths === undefined ? {} : { wasmPaths };
       started = await openRunner(opened, { provider, threads, ...paths });
       return started;
     };
-    const { manifest, fromCache } = opened;
-    return { manifest, fromCache, threads: threadsHere(threads) };
+    return { manifest: opened.manifest, fromCache: opened.fromCache, threads: threadsHere(threads) };
   };
 
   const fetchFiles = async (
@@ -103,7 +111,7 @@ export function createWorkerHost({ openWords }: { readonly openWords: OpenWords 
 
   return {
     ...lanes,
-    open: (request, job) => outcome(() => withJob(job, (signal) => open(request, signal))),
+    open: (request, job, lent) => outcome(() => withJob(job, (signal) => open(request, signal, lent))),
     start: () =>
       outcome(async () => {
         await running();

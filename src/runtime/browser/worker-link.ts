@@ -1,7 +1,7 @@
 /** The only importer of comlink: both ends of the boundary between page and worker. */
 import { type Endpoint, expose, proxy, type Remote, releaseProxy, transfer, wrap } from 'comlink';
 import type { TensorMap } from '../../core/tensor.ts';
-import type { LaneAnswer, Outcome, WorkerApi } from './worker-api.ts';
+import { type LaneAnswer, type LentManifest, type Outcome, outcome, type WorkerApi } from './worker-api.ts';
 
 export type RemoteWorker = Remote<WorkerApi>;
 
@@ -41,6 +41,14 @@ export function disconnectWorker(remote: RemoteWorker): void {
 /** A callback that the worker can call; without one, a proxy to nothing is still needed. */
 export function callbackProxy<T extends (...args: never[]) => void>(callback: T | undefined): T {
   return proxy(callback ?? ((() => undefined) as unknown as T));
+}
+
+/** What the page fetches, for the worker to wait for; moved to the first that asks. */
+export function lendManifest(manifest: Promise<Uint8Array<ArrayBuffer>>): LentManifest {
+  return proxy(async () => {
+    const result = await outcome(() => manifest);
+    return 'error' in result ? result : transfer(result, [result.value.buffer]);
+  });
 }
 
 function movedOutcome<T>(result: Outcome<T>, tensors: (value: T) => TensorMap): Outcome<T> {

@@ -17,10 +17,16 @@ import type { Words } from '../words.ts';
 import { openLaneProxy } from './lane-proxy.ts';
 import type { Opened, OpenRequest } from './worker-api.ts';
 import { WorkerCalls, withTokens } from './worker-calls.ts';
-import { callbackProxy } from './worker-link.ts';
+import { callbackProxy, lendManifest } from './worker-link.ts';
 
 /** Ms that a worker gets to free what it holds before it is ended. */
 const CLOSE_GRACE_MS = 500;
+
+export interface WorkerRunnerOptions {
+  readonly signal?: AbortSignal;
+  /** Of the package, as it comes to the page. Taken by the worker. */
+  readonly manifest?: Promise<Uint8Array<ArrayBuffer>>;
+}
 
 export interface WorkerRunner extends DeviceRunner {
   readonly opened: Opened;
@@ -33,11 +39,13 @@ export interface WorkerRunner extends DeviceRunner {
 export async function openWorkerRunner(
   worker: Worker,
   request: OpenRequest,
-  options: { readonly signal?: AbortSignal } = {},
+  options: WorkerRunnerOptions = {},
 ): Promise<WorkerRunner> {
   const calls = new WorkerCalls(worker);
   try {
-    const opened = await calls.job(options.signal, (remote, job) => remote.open(request, job));
+    const opened = await calls.job(options.signal, (remote, job) =>
+      remote.open(request, job, options.manifest && lendManifest(options.manifest)),
+    );
     return new RemoteRunner(calls, opened, request.provider);
   } catch (error) {
     calls.end(new IsthmusError('closed', 'the worker was ended because it could not open'));

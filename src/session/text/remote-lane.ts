@@ -229,7 +229,8 @@ class WireLane implements RemoteLane {
     const { position, tokens, sampling, answer, endTokens } = request;
     const room = contextLength - position - tokens.length;
     const maxTokens = Math.min(request.maxTokens, room, MAX_TOKENS_PER_REQUEST);
-    const message: UnsentCall = { type: 'loop', position, tokens, sampling, answer, endTokens, maxTokens };
+    const loop = { type: 'loop', position, tokens, sampling, answer, endTokens, maxTokens } as const;
+    const message: UnsentCall = { ...loop, ...this.#link.wantedWords() };
     const tell = this.#timed('token', stage);
     let rows = tokens.length;
     const sent = this.#calls.call(

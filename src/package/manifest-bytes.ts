@@ -1,20 +1,13 @@
-/** Reads a package's manifest over HTTP, bounded. */
+/** A package's manifest over HTTP: its bytes, bounded and as they came. */
 import { IsthmusError, isIsthmusError, throwIfAborted } from '../errors.ts';
 import type { Fetch } from '../storage/shard-body.ts';
-import { MANIFEST_FILE, type Manifest } from './manifest.ts';
+import { MANIFEST_FILE } from './manifest.ts';
 import { MAX_MANIFEST_BYTES } from './manifest-limits.ts';
-import { parseManifest } from './parse-manifest.ts';
 
 export interface FetchManifestOptions {
   /** Default: the platform's. */
   readonly fetch?: Fetch;
   readonly signal?: AbortSignal;
-}
-
-export interface FetchedManifest {
-  readonly manifest: Manifest;
-  /** As it came, to be kept. */
-  readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
 /**
@@ -35,17 +28,16 @@ export function manifestUrl(url: string): string {
 }
 
 /**
- * Fetches and checks the manifest at `url` (see `manifestUrl`). Throws `endpoint-lost`,
- * `endpoint-failed`, `bad-package` (also when there is none), `limit-exceeded`, `aborted`.
+ * Fetches the manifest at `url` (see `manifestUrl`), and looks at nothing in it. Throws `endpoint-lost`,
+ * `endpoint-failed`, `bad-package` (there is none), `limit-exceeded`, `aborted`.
  */
-export async function fetchManifest(
+export async function fetchManifestBytes(
   url: string,
   options: FetchManifestOptions = {},
-): Promise<FetchedManifest> {
+): Promise<Uint8Array<ArrayBuffer>> {
   const { signal, fetch = (address, init) => globalThis.fetch(address, init) } = options;
   throwIfAborted(signal);
   const address = manifestUrl(url);
-  let bytes: Uint8Array<ArrayBuffer>;
   try {
     // `no-cache` lets the browser revalidate by ETag on its own. Doing so by hand would need a header
     // that calls for a preflight from other origins.
@@ -54,13 +46,12 @@ export async function fetchManifest(
       await response.body?.cancel();
       throw refused(response.status);
     }
-    bytes = await readBounded(response);
+    return await readBounded(response);
   } catch (error) {
     throwIfAborted(signal);
     if (isIsthmusError(error)) throw error;
     throw new IsthmusError('endpoint-lost', 'the package manifest cannot be fetched', { cause: error });
   }
-  return { manifest: parseManifest(bytes), bytes };
 }
 
 function refused(status: number): IsthmusError {
