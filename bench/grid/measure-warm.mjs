@@ -64,7 +64,12 @@ export async function measureWarm(task, { free, forced, runs, runsMs, ownMs, kin
     auto,
     told: (choice) => timed(() => task.run(free, choice)),
   });
-  return { settling, offers, ...(own === undefined ? {} : { own }), peers: await measurePeers(peers, runs) };
+  return {
+    settling,
+    offers,
+    ...(own === undefined ? {} : { own }),
+    peers: await measurePeers(peers, runs, bestMs),
+  };
 }
 
 /** With the plan that it takes most often: told what, would it be the same? Nothing where that one was not forced. */
@@ -101,12 +106,13 @@ function isEnough(taken, { runs, runsMs, bestMs }) {
   return taken.length >= runs && (taken.length >= MAX_RUNS || spent > runsMs);
 }
 
-/** In turns; the first of each opens its connection, and does not count. */
-async function measurePeers(peers, runs) {
+/** In turns; the first of each opens its connection, and does not count. As of plans, one run of a hopeless one is enough. */
+async function measurePeers(peers, runs, bestMs) {
   const names = Object.keys(peers);
   const measured = Object.fromEntries(names.map((name) => [name, []]));
   for (let round = -1; round < runs; round += 1) {
     for (const name of names) {
+      if (measured[name].some(({ totalMs }) => totalMs > HOPELESS * bestMs)) continue;
       const run = await peers[name]();
       if (round >= 0) measured[name].push(run);
     }

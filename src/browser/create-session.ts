@@ -77,6 +77,9 @@ async function open(
       { ...(signal === undefined ? {} : { signal }), ...more },
     );
   const first: WebProvider = options.provider === 'webgpu' ? 'webgpu' : 'wasm';
+  const profiles = openBrowserJsonStore();
+  // Told below; a worker that does not come may be told first.
+  profiles.catch(() => undefined);
   const runner = await start(first, { manifest: bytes });
   const { manifest } = runner.opened;
   const session = await openSession(
@@ -93,7 +96,7 @@ async function open(
             farWords: httpWords(absolute(endpoint), manifest.name, (...args) => fetch(...args)),
           }),
       weightsElsewhere: endpoint === null || new URL(absolute(endpoint)).origin !== new URL(url).origin,
-      profiles: await openBrowserJsonStore(),
+      profiles: await profiles,
       clock: systemClock,
       agent: navigator.userAgent,
       ...(endpoint === null || options.shareExperience !== true

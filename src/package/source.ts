@@ -62,6 +62,8 @@ export interface LoadedPackage {
   readonly source: CachedPackageSource;
   /** True when the network failed and the manifest is the one of an earlier visit. */
   readonly fromCache: boolean;
+  /** Resolves when the manifest is kept for visits without a network, or cannot be. */
+  readonly kept: Promise<void>;
 }
 
 /**
@@ -78,23 +80,36 @@ export async function loadPackage(url: string, options: LoadPackageOptions): Pro
   const { fetch } = options;
   const cache =
     options.cache ?? createShardCache({ store, ...(fetch && { fetch }), ...(onWarning && { onWarning }) });
-  const opened = (manifest: Manifest, fromCache: boolean): LoadedPackage => ({
+  const opened = (manifest: Manifest, kept?: Promise<void>): LoadedPackage => ({
     manifest,
     source: createPackageSource({ baseUrl: new URL('.', address).href, manifest, cache }),
-    fromCache,
+    fromCache: kept === undefined,
+    kept: kept ?? Promise.resolve(),
   });
   // Keys are short and plain; URLs are neither.
   const key = `manifest-${await sha256Hex(new TextEncoder().encode(address))}`;
   try {
     const bytes = await (options.manifest?.() ?? fetchManifestBytes(address, options));
     const manifest = parseManifest(bytes);
-    await tolerate(() => store.put(key, bytes), onWarning);
-    return opened(manifest, false);
+    // Behind the opening: who waits for the model does not wait for the disk.
+    return opened(
+      manifest,
+      keep(() => store.put(key, bytes), onWarning),
+    );
   } catch (error) {
     if (!isIsthmusError(error) || !['endpoint-lost', 'endpoint-failed'].includes(error.code)) throw error;
     const stored = await tolerate(() => store.get(key), onWarning);
     if (!stored) throw error;
-    return opened(parseManifest(stored), true);
+    return opened(parseManifest(stored));
+  }
+}
+
+/** A store that was closed meanwhile has nobody left to keep it for. */
+async function keep(work: () => Promise<void>, onWarning: LoadPackageOptions['onWarning']): Promise<void> {
+  try {
+    await tolerate(work, onWarning);
+  } catch (error) {
+    if (!isIsthmusError(error) || error.code !== 'closed') throw error;
   }
 }
 

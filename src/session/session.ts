@@ -75,7 +75,8 @@ class LiveSession implements Session {
     const watched = parts.manifest.text === undefined ? [] : [text];
     this.#idle = new IdleWatch(this.#shared, this.#turns, this.#stop.signal, ...watched);
     this.#experience = new Experience(this.#shared, this.#stop.signal);
-    this.#weights = new Weights(this.#shared, this.#turns, this.#spoken.signal, async () => {
+    const firstText = { spoken: this.#spoken.signal, leftMs: () => this.#text?.leftMs ?? 0 };
+    this.#weights = new Weights(this.#shared, this.#turns, firstText, async () => {
       // Before any text is asked for: who comes back has all of it at once, and is to start where it is best.
       if (parts.manifest.text !== undefined) await this.#textSide().noteChange();
     });

@@ -8,22 +8,29 @@ import { fired, inBackground } from './waiting.ts';
 /** Ms that a first text may keep weights waiting: a longer one is worth a move, and whoever is that slow may end. */
 export const MAX_HOLD_MS = 3_000;
 
+/** Ms more, where all weights would come too late for what is left of it, and would only make it late. */
+const MAX_MORE_MS = 7_000;
+
+export interface FirstText {
+  /** Fires when it has ended. */
+  readonly spoken: AbortSignal;
+  /** Ms that it may yet take. */
+  leftMs(): number;
+}
+
 export class Weights {
   readonly #shared: Shared;
   readonly #turns: Turns;
   readonly #onArrived: () => Promise<void>;
-  readonly #spoken: AbortSignal;
+  readonly #firstText: FirstText;
   #ahead: Promise<void> | undefined;
   #isBuilt = false;
 
-  /**
-   * @param spoken fires when a text has ended
-   * @param onArrived called after each file that is fetched ahead, and when all are here
-   */
-  constructor(shared: Shared, turns: Turns, spoken: AbortSignal, onArrived: () => Promise<void>) {
+  /** @param onArrived called after each file that is fetched ahead, and when all are here */
+  constructor(shared: Shared, turns: Turns, firstText: FirstText, onArrived: () => Promise<void>) {
     this.#shared = shared;
     this.#turns = turns;
-    this.#spoken = spoken;
+    this.#firstText = firstText;
     this.#onArrived = onArrived;
   }
 
@@ -65,7 +72,7 @@ export class Weights {
     const fetchFirst = (): Promise<void> => device.use((runner) => runner.fetchFiles(first, { signal }));
     // A prompt cannot be read without its tokenizer, unless the endpoint does it; weights beside it would make it late.
     if (parts.farWords === undefined) await fetchFirst();
-    await this.#firstText(signal);
+    await this.#behindFirstText(signal);
     await fetchFirst();
     // One that cannot start is told by the first call that needs it.
     device.start().catch(() => undefined);
@@ -87,13 +94,23 @@ export class Weights {
    * Resolves when a text that was asked for at once has ended or has taken a while, or soon where none was asked for: what
    * the device does with weights beside a short one makes it late, and comes too late for it.
    */
-  async #firstText(signal: AbortSignal): Promise<void> {
+  async #behindFirstText(signal: AbortSignal): Promise<void> {
     const { link, options, timeout } = this.#shared;
     // Who has nobody else to ask needs the weights for it.
     if (link === undefined || link.state === 'down' || options.plan === 'local') return;
     if (!(await isAskedAtOnce(this.#shared, this.#turns, signal))) return;
-    const over = fired(this.#spoken).then(() => this.#turns.idle());
-    await Promise.race([over, fired(timeout(MAX_HOLD_MS)), fired(signal)]);
+    const over = fired(this.#firstText.spoken).then(() => this.#turns.idle());
+    const isOver = over.then(() => true);
+    const late = fired(timeout(MAX_HOLD_MS)).then(() => false);
+    if (await Promise.race([isOver, late, fired(signal).then(() => true)])) return;
+    if (this.#fetchMs() <= this.#firstText.leftMs()) return;
+    await Promise.race([over, fired(timeout(MAX_MORE_MS)), fired(signal)]);
+  }
+
+  /** Ms until all weights could be here. */
+  #fetchMs(): number {
+    const { device, knowledge } = this.#shared;
+    return (1000 * device.missingBytes(this.#blocks)) / knowledge.estimateLink().downBytesPerSecond;
   }
 
   /** Fetches all weights at once. */

@@ -56,8 +56,11 @@ export function createWorkerHost({ openWords }: { readonly openWords: OpenWords 
 
   const open = async (request: OpenRequest, signal: AbortSignal, lent?: LentManifest): Promise<Opened> => {
     const { provider, threads, wasmPaths } = request;
+    // It comes while the store is opened; its failure is told to who takes it.
+    const coming = lent?.().then(unwrap);
+    coming?.catch(() => undefined);
     store = await openBrowserStore();
-    const manifest = lent === undefined ? {} : { manifest: async () => unwrap(await lent()) };
+    const manifest = coming === undefined ? {} : { manifest: () => coming };
     const opened = await loadPackage(request.packageUrl, { store, signal, ...manifest });
     loaded = opened;
     begin = async () => {

@@ -7,6 +7,7 @@ import { DeviceBelief, LOOK_BLOCKS, sizeOfLook } from './device-look.ts';
 import { LookupDrafter } from './draft-lookup.ts';
 import { TextEngine } from './engine.ts';
 import { GuessBook } from './guess-book.ts';
+import { Progress } from './progress.ts';
 import { Proposer } from './proposals.ts';
 import { runText } from './run-text.ts';
 import { SessionPlaces } from './session-places.ts';
@@ -26,6 +27,7 @@ export class TextSide {
   readonly #guesses = new GuessBook(new LookupDrafter());
   readonly #belief: DeviceBelief;
   readonly #atEndpoint: AtEndpoint;
+  readonly #progress = new Progress();
   #isCalibrating = false;
   #calibrations = 0;
   /** Ms when the device was last seen to run text, by an answer or a look. */
@@ -51,6 +53,7 @@ export class TextSide {
     const { device } = this.#engine.paces;
     const before = device.seen;
     const isAuto = (options.plan ?? textPlan(session.plan)) === 'auto';
+    this.#progress.begin(options.maxTokens);
     const result = await runText(
       {
         engine: this.#engine,
@@ -66,8 +69,14 @@ export class TextSide {
           if (isAuto && period.plan === 'remote') this.#atEndpoint.begins();
         },
       },
-      options,
-    );
+      {
+        ...options,
+        onToken: (token, holdMs) => {
+          this.#progress.token(parts.clock.now());
+          return options.onToken?.(token, holdMs) ?? false;
+        },
+      },
+    ).finally(() => this.#progress.end());
     if (device.seen > before) this.#seenAt = parts.clock.now();
     if (isAuto && result.usage.plans.at(-1)?.plan === 'remote') this.#atEndpoint.ended();
     return result;
@@ -86,6 +95,11 @@ export class TextSide {
   /** Whether the device may be faster than it was measured to be. */
   get isDeviceDoubted(): boolean {
     return this.#belief.isDoubted;
+  }
+
+  /** Ms that the text under way may yet take; Infinity where that is not known yet. */
+  get leftMs(): number {
+    return this.#progress.leftMs;
   }
 
   /** Ms since the device was seen to run text. */
