@@ -33,6 +33,14 @@ export function textsOf({ units, ends, silent }: Lexicon): (token: number) => st
   };
 }
 
+/** Of added tokens, a list of objects with an `id` where there are any, those of `wanted`. */
+export function addedTokensOf(
+  { addedTokens }: ReadingRules,
+  wanted: ReadonlySet<number>,
+): readonly unknown[] {
+  return Array.isArray(addedTokens) ? addedTokens.filter(({ id }) => wanted.has(id)) : [];
+}
+
 /** A lexicon of some tokens alone; its rules' added tokens are those of them. */
 export interface LexiconPart extends ReadingRules {
   /** The tokens' texts; null: it stands for none. */

@@ -62,8 +62,6 @@ export interface LoadedPackage {
   readonly source: CachedPackageSource;
   /** True when the network failed and the manifest is the one of an earlier visit. */
   readonly fromCache: boolean;
-  /** Resolves when the manifest is kept for visits without a network, or cannot be. */
-  readonly kept: Promise<void>;
 }
 
 /**
@@ -80,11 +78,10 @@ export async function loadPackage(url: string, options: LoadPackageOptions): Pro
   const { fetch } = options;
   const cache =
     options.cache ?? createShardCache({ store, ...(fetch && { fetch }), ...(onWarning && { onWarning }) });
-  const opened = (manifest: Manifest, kept?: Promise<void>): LoadedPackage => ({
+  const opened = (manifest: Manifest, fromCache: boolean): LoadedPackage => ({
     manifest,
     source: createPackageSource({ baseUrl: new URL('.', address).href, manifest, cache }),
-    fromCache: kept === undefined,
-    kept: kept ?? Promise.resolve(),
+    fromCache,
   });
   // Keys are short and plain; URLs are neither.
   const key = `manifest-${await sha256Hex(new TextEncoder().encode(address))}`;
@@ -92,15 +89,13 @@ export async function loadPackage(url: string, options: LoadPackageOptions): Pro
     const bytes = await (options.manifest?.() ?? fetchManifestBytes(address, options));
     const manifest = parseManifest(bytes);
     // Behind the opening: who waits for the model does not wait for the disk.
-    return opened(
-      manifest,
-      keep(() => store.put(key, bytes), onWarning),
-    );
+    void keep(() => store.put(key, bytes), onWarning);
+    return opened(manifest, false);
   } catch (error) {
     if (!isIsthmusError(error) || !['endpoint-lost', 'endpoint-failed'].includes(error.code)) throw error;
     const stored = await tolerate(() => store.get(key), onWarning);
     if (!stored) throw error;
-    return opened(parseManifest(stored));
+    return opened(parseManifest(stored), true);
   }
 }
 

@@ -1,21 +1,17 @@
 /** What an endpoint has told of words with its tokens: nobody asks about those again. */
-import type { LexiconPart } from '../core/lexicon.ts';
+import { addedTokensOf, type LexiconPart, type ReadingRules } from '../core/lexicon.ts';
 import type { FarWords } from '../runtime/words.ts';
 
 export class HeardWords {
-  /** What tokens are read by is of the first that was heard: it goes with no other. */
-  #heard: LexiconPart | undefined;
+  /** What tokens are read by, of the first that was heard: it goes with no other. */
+  #rules: ReadingRules | undefined;
+  readonly #added: unknown[] = [];
+  readonly #texts = new Map<number, string | null>();
 
-  add(part: LexiconPart): void {
-    const before = this.#heard;
-    this.#heard =
-      before === undefined
-        ? part
-        : {
-            ...before,
-            addedTokens: [...listOf(before), ...listOf(part)],
-            texts: new Map([...before.texts, ...part.texts]),
-          };
+  add({ texts, addedTokens, ...rules }: LexiconPart): void {
+    this.#added.push(...addedTokensOf({ ...rules, addedTokens }, new Set(texts.keys())));
+    this.#rules ??= { ...rules, addedTokens: this.#added };
+    for (const [token, text] of texts) this.#texts.set(token, text);
   }
 
   /** As `read`, which is called only for what was not heard. */
@@ -24,18 +20,12 @@ export class HeardWords {
   }
 
   #of(tokens: readonly number[]): LexiconPart | undefined {
-    const heard = this.#heard;
-    if (heard === undefined || !tokens.every((token) => heard.texts.has(token))) return undefined;
-    const wanted = new Set(tokens);
+    const rules = this.#rules;
+    if (rules === undefined || !tokens.every((token) => this.#texts.has(token))) return undefined;
     return {
-      ...heard,
-      addedTokens: listOf(heard).filter(({ id }) => typeof id === 'number' && wanted.has(id)),
-      texts: new Map(tokens.map((token) => [token, heard.texts.get(token) ?? null])),
+      ...rules,
+      addedTokens: addedTokensOf(rules, new Set(tokens)),
+      texts: new Map(tokens.map((token) => [token, this.#texts.get(token) ?? null])),
     };
   }
-}
-
-/** As `parseRead` makes them. */
-function listOf({ addedTokens }: LexiconPart): readonly { readonly id?: unknown }[] {
-  return Array.isArray(addedTokens) ? addedTokens : [];
 }

@@ -99,12 +99,12 @@ export class Weights {
     // Who has nobody else to ask needs the weights for it.
     if (link === undefined || link.state === 'down' || options.plan === 'local') return;
     if (!(await isAskedAtOnce(this.#shared, this.#turns, signal))) return;
-    const over = fired(this.#firstText.spoken).then(() => this.#turns.idle());
-    const isOver = over.then(() => true);
-    const late = fired(timeout(MAX_HOLD_MS)).then(() => false);
-    if (await Promise.race([isOver, late, fired(signal).then(() => true)])) return;
-    if (this.#fetchMs() <= this.#firstText.leftMs()) return;
-    await Promise.race([over, fired(timeout(MAX_MORE_MS)), fired(signal)]);
+    const spoken = fired(this.#firstText.spoken).then(() => this.#turns.idle());
+    const over = Promise.race([spoken, fired(signal)]).then(() => true);
+    const isOverWithin = (ms: number): Promise<boolean> =>
+      Promise.race([over, fired(timeout(ms)).then(() => false)]);
+    if (await isOverWithin(MAX_HOLD_MS)) return;
+    if (this.#fetchMs() > this.#firstText.leftMs()) await isOverWithin(MAX_MORE_MS);
   }
 
   /** Ms until all weights could be here. */

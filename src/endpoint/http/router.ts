@@ -52,7 +52,7 @@ export function createRouter(
     if (action === 'infer') return infer(exchange, service, name);
     if (action === 'words') {
       service.host(name);
-      return words(exchange, options.packages.get(name)?.words);
+      return words(exchange, service.words.get(name));
     }
     if (action !== 'ready') return replyNotFound(exchange);
     service.host(name);
