@@ -28,8 +28,9 @@ export class DeviceBlocks {
   /** Of the runner that they were loaded on: another runner has none of them. */
   #runner: DeviceRunner | undefined;
   #groups: Building[] = [];
-  /** Bytes of spans, by their ends: every look at the plans asks for hundreds of them. */
+  /** Bytes and files of spans, by their ends: every look at the plans asks for hundreds of them. */
   readonly #sizes = new Map<string, number>();
+  readonly #files = new Map<string, readonly string[]>();
   readonly #missingOf: (files: readonly string[]) => number;
 
   /** @param missingOf bytes of files that are not on this device, as far as is known */
@@ -112,7 +113,13 @@ export class DeviceBlocks {
   }
 
   #filesOf(span: Span): readonly string[] {
-    return [graphFile(stageAt(this.#manifest, this.#segment(span).stage), 'step'), ...this.#shardsOf(span)];
+    const key = keyOf(span);
+    const known = this.#files.get(key);
+    if (known !== undefined) return known;
+    const graph = graphFile(stageAt(this.#manifest, this.#segment(span).stage), 'step');
+    const files = [graph, ...this.#shardsOf(span)];
+    this.#files.set(key, files);
+    return files;
   }
 
   /** Each once: blocks may share shards. */
@@ -121,7 +128,7 @@ export class DeviceBlocks {
   }
 
   #bytes(span: Span): number {
-    const key = `${span.from}-${span.to}`;
+    const key = keyOf(span);
     const known = this.#sizes.get(key);
     if (known !== undefined) return known;
     const { files } = this.#manifest;
@@ -134,4 +141,8 @@ export class DeviceBlocks {
   #segment({ from, to }: Span): Segment {
     return { stage: this.#manifest.blocks[from]?.stage ?? 0, from, to };
   }
+}
+
+function keyOf({ from, to }: Span): string {
+  return `${from}-${to}`;
 }

@@ -119,7 +119,9 @@ export class TextEngine {
     const take = (token: number): boolean => {
       const goesOn = speaker.take(token);
       if (answer.isOver) halt.abort();
-      else if (goesOn && (tokens.length - answerFrom) % LOOK_EVERY === 0) this.#mover.nudge();
+      // Behind the last one nothing is left to be better off elsewhere.
+      else if (goesOn && tokens.length < until && (tokens.length - answerFrom) % LOOK_EVERY === 0)
+        this.#mover.nudge();
       return goesOn;
     };
     const stop = (): void => halt.abort();

@@ -4,6 +4,7 @@ import { IsthmusError } from '../../../src/errors.ts';
 import { goalOf } from '../../../src/planner/objective.ts';
 import { TextEngine } from '../../../src/session/text/engine.ts';
 import type { TextRequest } from '../../../src/session/text/engine-types.ts';
+import { NO_GUESSES } from '../../../src/session/text/guess-book.ts';
 import type { PlanPeriod, TextPlan } from '../../../src/session/text/types.ts';
 import { nextToken, reference } from './fake-lane.ts';
 import { FakePlaces } from './fake-places.ts';
@@ -314,5 +315,22 @@ describe('a text on two places', () => {
     expect(periods.map((period) => period.plan)).toEqual(['remote', 'local']);
     expect(tokens).toEqual(reference(PROMPT, 60));
     expect(nextToken([])).toBeGreaterThanOrEqual(0);
+  });
+
+  it('looks for better plans every 32 tokens, and not behind the last one', async () => {
+    const looks = async (maxTokens: number): Promise<number> => {
+      const engine = new TextEngine(new FakePlaces(BLOCKS));
+      let count = 0;
+      const trips = () => {
+        count += 1;
+        return [NO_GUESSES];
+      };
+      await engine.run(request({ move: true, maxTokens, trips }));
+      return count;
+    };
+    const few = await looks(31);
+    expect(await looks(32)).toBe(few);
+    expect(await looks(33)).toBeGreaterThan(few);
+    expect(await looks(64)).toBe(await looks(63));
   });
 });

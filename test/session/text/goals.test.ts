@@ -120,6 +120,29 @@ describe('the route of a text', () => {
     expect(firstRoute(building({ objective: 'frugal' })).best.route.id).toBe('local');
   });
 
+  it('looks at no route of a device that was never seen to run, where the endpoint can', () => {
+    let looks = 0;
+    const counted = (more: Partial<Situation>): Situation => ({
+      ...situation({}, 10),
+      missingBytes: () => {
+        looks += 1;
+        return 0;
+      },
+      ...more,
+    });
+    const paces = { device: new Pace(manifest), endpoint: new Pace(manifest) };
+    const { best, reason } = firstRoute(counted({ paces }));
+    expect([best.route.id, looks]).toEqual(['remote', 0]);
+    expect(reason).toContain('the only plan');
+    expect(betterRoute(best.route, counted({ paces }))).toBeUndefined();
+    expect(looks).toBe(0);
+    // A guess is better than no plan.
+    expect(firstRoute(counted({ paces, hasEndpoint: false })).best.route.id).toBe('local');
+    looks = 0;
+    firstRoute(counted({}));
+    expect(looks).toBe(BLOCKS);
+  });
+
   it('counts rows twice that the endpoint lacks behind a cut: they pass the device again', () => {
     const level = situation({});
     const behind = {
