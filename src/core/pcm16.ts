@@ -11,19 +11,26 @@ const MOST = STEPS - 1;
 export function isPcm16(values: Float32Array): boolean {
   // Plain loops here and below: callbacks take a hundred times as long, 20 ms for 7 s of sound.
   for (let index = 0; index < values.length; index += 1) {
-    const sample = (values[index] as number) * STEPS;
-    if (!(sample >= LEAST && sample <= MOST) || Math.trunc(sample) !== sample) return false;
-    if (sample === 0 && Object.is(sample, -0)) return false;
+    if (!isStep((values[index] as number) * STEPS)) return false;
   }
   return true;
 }
 
-/** Undefined where a value is none. */
+/** Undefined where a value is none. In one pass: a first one of 7 s is code that is not compiled yet, 3 ms. */
 export function toPcm16(values: Float32Array): Int16Array<ArrayBuffer> | undefined {
-  if (!isPcm16(values)) return undefined;
+  // Activations are none from their first value on: they cost no memory.
+  if (values.length > 0 && !isStep((values[0] as number) * STEPS)) return undefined;
   const samples = new Int16Array(values.length);
-  for (let index = 0; index < samples.length; index += 1) samples[index] = (values[index] as number) * STEPS;
+  for (let index = 0; index < samples.length; index += 1) {
+    const step = (values[index] as number) * STEPS;
+    if (!isStep(step)) return undefined;
+    samples[index] = step;
+  }
   return samples;
+}
+
+function isStep(step: number): boolean {
+  return step >= LEAST && step <= MOST && Math.trunc(step) === step && !Object.is(step, -0);
 }
 
 export function fromPcm16(samples: Int16Array): Float32Array<ArrayBuffer> {

@@ -1,5 +1,6 @@
 /** The worker's side: a runner and the package it reads from. */
 import { systemClock } from '../../core/clock.ts';
+import { createMacrotask } from '../../core/macrotask.ts';
 import { unlessFailed } from '../../core/unless-failed.ts';
 import { IsthmusError } from '../../errors.ts';
 import type { Manifest } from '../../package/manifest.ts';
@@ -12,7 +13,6 @@ import { generate } from '../generate.ts';
 import type { SegmentRunner } from '../runner.ts';
 import type { Words } from '../words.ts';
 import { createLaneHost } from './lane-host.ts';
-import { createMacrotask } from './macrotask.ts';
 import { openRunner } from './open-runner.ts';
 import { threadsHere } from './ort-web.ts';
 import {
