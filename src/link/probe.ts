@@ -110,13 +110,18 @@ export function observeAll(
   return observations.reduce((next, observation) => observeLink(next, observation, now), state);
 }
 
-/** Bytes without pattern, so that compression on the way cannot shrink them (xorshift32). */
+/**
+ * Bytes without pattern, so that compression on the way cannot shrink them (xorshift32). Four at a time in a plain loop:
+ * one by one in a callback, 50 kB took 9 ms of the page's thread and left rubbish of as much again.
+ */
 function padding(length: number): Uint8Array {
+  const words = new Uint32Array(Math.ceil(length / 4));
   let word = 0x9e3779b9;
-  return Uint8Array.from({ length }, () => {
+  for (let index = 0; index < words.length; index += 1) {
     word ^= word << 13;
     word ^= word >>> 17;
     word ^= word << 5;
-    return word & 0xff;
-  });
+    words[index] = word;
+  }
+  return new Uint8Array(words.buffer, 0, length);
 }

@@ -46,6 +46,18 @@ export function graphFile(stage: Stage, phase: Phase): string {
   return file;
 }
 
+/** Files that blocks `[0, n]` need and `[0, n)` do not: a block's shards, and with a stage's first one its graphs. */
+export function filesByBlock(manifest: Manifest): readonly (readonly string[])[] {
+  const seen = new Set<string>();
+  return manifest.blocks.map(({ stage: index, shards }, block) => {
+    const stage = stageAt(manifest, index);
+    const graphs = stage.from === block ? phasesOf(stage).map((phase) => graphFile(stage, phase)) : [];
+    const gained = [...new Set([...graphs, ...shards])].filter((file) => !seen.has(file));
+    for (const file of gained) seen.add(file);
+    return gained;
+  });
+}
+
 /** What crosses at a cut in a phase; nothing at a stage's edges, where whole tensors are handed on. */
 export function crossingAtCut(manifest: Manifest, cut: number, phase: Phase): Crossing | undefined {
   return manifest.cuts[cut]?.crossings[phase];

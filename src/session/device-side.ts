@@ -2,7 +2,7 @@
 import type { Clock } from '../core/clock.ts';
 import { IsthmusError, isIsthmusError } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
-import { graphFile, phasesOf, segmentsOf, stageAt } from '../package/segments.ts';
+import { filesByBlock, graphFile, phasesOf, segmentsOf, stageAt } from '../package/segments.ts';
 import type { SpanExecutor } from '../runtime/executor.ts';
 import type { DeviceRunner, ExecutionProvider, LoadOptions } from '../runtime/runner.ts';
 import { segmentKey } from '../runtime/segment-key.ts';
@@ -22,6 +22,7 @@ export class DeviceSide {
   #runner: DeviceRunner;
   /** By cut, least recently used first. */
   readonly #loaded = new Map<number, SpanExecutor>();
+  readonly #filesByBlock: readonly (readonly string[])[];
   /** Bytes that each cut lacks, and each file. */
   readonly #missing = new Map<number, number>();
   readonly #lacking = new Map<string, number>();
@@ -43,6 +44,7 @@ export class DeviceSide {
     },
   ) {
     this.manifest = manifest;
+    this.#filesByBlock = filesByBlock(manifest);
     this.#runner = runner;
     this.#clock = options.clock;
     this.#start = options.start;
@@ -152,8 +154,11 @@ export class DeviceSide {
   async refreshMissing(some?: readonly string[]): Promise<void> {
     if (some === undefined) this.#lookedUpAt = this.#clock.now();
     await this.#lookUp(some ?? this.files(this.manifest.blocks.length));
-    const blocks = this.manifest.blocks.length;
-    for (let cut = 1; cut <= blocks; cut += 1) this.#missing.set(cut, this.missingOf(this.files(cut)));
+    let missing = 0;
+    for (const [block, files] of this.#filesByBlock.entries()) {
+      missing += this.missingOf(files);
+      this.#missing.set(block + 1, missing);
+    }
   }
 
   /** Looks up whether all of these files are here. */

@@ -4,6 +4,7 @@ import { systemClock } from '../../src/core/clock.ts';
 import type { DeviceRunner } from '../../src/runtime/runner.ts';
 import { DeviceSide } from '../../src/session/device-side.ts';
 import { tinyText } from '../fixtures/tiny-text.ts';
+import { sampleManifest } from '../package/sample-manifest.ts';
 
 it('asks once for all files, and then for those alone that were not here', async () => {
   const { manifest } = await tinyText();
@@ -36,4 +37,27 @@ it('asks once for all files, and then for those alone that were not here', async
   await device.refreshMissing();
   expect(await device.has(files)).toBe(true);
   expect(asked).toHaveLength(5);
+});
+
+it('knows of each cut what all of its files lack, over two stages and with a shard in common', async () => {
+  const sample = sampleManifest();
+  const [first] = sample.blocks;
+  const blocks = sample.blocks.map((block, index) =>
+    index === sample.blocks.length - 1
+      ? { ...block, shards: [...block.shards, ...(first?.shards ?? [])] }
+      : block,
+  );
+  const manifest = { ...sample, blocks };
+  const runner = {
+    missingBytes: async (paths: readonly string[]) => paths.map((path) => manifest.files[path]?.bytes ?? 0),
+  } as unknown as DeviceRunner;
+  const device = new DeviceSide(manifest, runner, { clock: systemClock, start: async () => runner });
+  await device.refreshMissing();
+  let before = 0;
+  for (let cut = 1; cut <= blocks.length; cut += 1) {
+    const missing = device.missingBytes(cut);
+    expect(missing).toBe(device.missingOf(device.files(cut)));
+    expect(missing).toBeGreaterThan(before);
+    before = missing;
+  }
 });
