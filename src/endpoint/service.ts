@@ -74,6 +74,14 @@ export class Service {
     });
   }
 
+  /** Throws `unknown-model`, and `unsupported-model` where nobody here reads the model's tokens. */
+  wordsOf(name: string): FarWords {
+    this.host(name);
+    const words = this.words.get(name);
+    if (words !== undefined) return words;
+    throw new IsthmusError('unsupported-model', 'no words are told of this model here');
+  }
+
   /**
    * Counts a request as open until the returned function is called.
    * Throws `endpoint-stopping`, or `limit-exceeded` when too many are open.

@@ -1,7 +1,15 @@
 /** What a client's message says apart from its tensors, to and from the header of its frame. */
 import { CODECS } from '../core/span.ts';
 import { idOf, tokenList, tokensOf, wantedWords } from './common-fields.ts';
-import { badFrame, choiceField, countField, type JsonObject, optionalObject, textField } from './json.ts';
+import {
+  badFrame,
+  choiceField,
+  countField,
+  flagField,
+  type JsonObject,
+  optionalObject,
+  textField,
+} from './json.ts';
 import {
   isLaneMessage,
   LANE_CLIENT_TYPES,
@@ -16,16 +24,25 @@ import {
   MAX_PROBE_BYTES,
   MAX_TOKENS_PER_REQUEST,
 } from './limits.ts';
-import type { CancelMessage, ClientMessage, PingMessage, StartMessage, StepMessage } from './messages.ts';
+import type {
+  CancelMessage,
+  ClientMessage,
+  EncodeMessage,
+  PingMessage,
+  StartMessage,
+  StepMessage,
+} from './messages.ts';
+import { MAX_FAR_TEXT } from './words-messages.ts';
 
 export type ClientFields =
   | Omit<StartMessage, 'tensors'>
   | Omit<StepMessage, 'tensors'>
   | CancelMessage
   | Omit<PingMessage, 'padding'>
+  | EncodeMessage
   | LaneClientFields;
 
-const TYPES = ['start', 'step', 'cancel', 'ping'] as const;
+const TYPES = ['start', 'step', 'cancel', 'ping', 'encode'] as const;
 
 export function writeClientFields(message: ClientMessage): JsonObject {
   if (isLaneMessage(message)) return writeLaneClientFields(message);
@@ -44,6 +61,10 @@ export function writeClientFields(message: ClientMessage): JsonObject {
       return { id, parameters: { type } };
     case 'ping':
       return { id, parameters: { type, reply_bytes: message.replyBytes } };
+    case 'encode': {
+      const { model, text, special } = message;
+      return { id, model_name: model, parameters: { type, text, special } };
+    }
   }
 }
 
@@ -77,5 +98,13 @@ export function readClientFields(header: JsonObject): ClientFields {
       return { type, id };
     case 'ping':
       return { type, id, replyBytes: countField(fields.reply_bytes, 'bytes of a probe', MAX_PROBE_BYTES) };
+    case 'encode':
+      return {
+        type,
+        id,
+        model: textField(header.model_name, 'model name', MAX_NAME_LENGTH),
+        text: textField(fields.text, 'the text', MAX_FAR_TEXT),
+        special: flagField(fields.special, 'whether special tokens are wanted'),
+      };
   }
 }

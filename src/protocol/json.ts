@@ -61,6 +61,11 @@ export function textField(value: unknown, what: string, limit: number): string {
   return value;
 }
 
+export function flagField(value: unknown, what: string): boolean {
+  if (typeof value !== 'boolean') throw badFrame(`${what} is neither true nor false`);
+  return value;
+}
+
 /** An integer of 0 to `limit`. */
 export function countField(value: unknown, what: string, limit: number): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {

@@ -49,6 +49,9 @@ export const MAX_PROBE_BYTES = 2 ** 20;
 /** Requests open at once on one connection: a page runs one or two, a recovery doubles them. */
 export const MAX_SESSIONS_PER_CONNECTION = 16;
 
+/** Texts that are cut into tokens at once for one connection: a page asks for one, and is on its first visit. */
+export const MAX_TEXTS_PER_CONNECTION = 4;
+
 /** Lanes open at once on one connection: a page has one text or two, a move from place to place doubles them. */
 export const MAX_LANES_PER_CONNECTION = 16;
 

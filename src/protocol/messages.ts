@@ -61,7 +61,27 @@ export interface PingMessage {
   readonly padding: Uint8Array;
 }
 
-export type ClientMessage = StartMessage | StepMessage | CancelMessage | PingMessage | LaneClientMessage;
+/**
+ * A text to be cut into tokens, for who has no tokenizer yet: answered by `encoded`. An endpoint that does not know it
+ * answers `error`, and may be asked over HTTP (`words-messages.ts`).
+ */
+export interface EncodeMessage {
+  readonly type: 'encode';
+  readonly id: number;
+  readonly model: string;
+  /** UTF-16 units: 1 to `MAX_FAR_TEXT`. */
+  readonly text: string;
+  /** Whether the tokenizer's special tokens are put round it. */
+  readonly special: boolean;
+}
+
+export type ClientMessage =
+  | StartMessage
+  | StepMessage
+  | CancelMessage
+  | PingMessage
+  | EncodeMessage
+  | LaneClientMessage;
 
 export interface HelloMessage {
   readonly type: 'hello';
@@ -120,6 +140,12 @@ export interface PongMessage {
   readonly load?: EndpointLoad;
 }
 
+export interface EncodedMessage {
+  readonly type: 'encoded';
+  readonly id: number;
+  readonly tokens: readonly number[];
+}
+
 export type ServerMessage =
   | HelloMessage
   | TokensMessage
@@ -127,4 +153,5 @@ export type ServerMessage =
   | DoneMessage
   | ErrorMessage
   | PongMessage
+  | EncodedMessage
   | LaneServerMessage;

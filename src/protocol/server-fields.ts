@@ -17,6 +17,7 @@ import type { ForwardedMessage, LoopedMessage } from './lane-messages.ts';
 import * as limits from './limits.ts';
 import type {
   DoneMessage,
+  EncodedMessage,
   EndpointTiming,
   ErrorMessage,
   HelloMessage,
@@ -25,7 +26,7 @@ import type {
   ServerMessage,
   TokensMessage,
 } from './messages.ts';
-import { partOf, readAnswer } from './words-messages.ts';
+import { MAX_ENCODED_TOKENS, partOf, readAnswer } from './words-messages.ts';
 
 export type ServerFields =
   | HelloMessage
@@ -34,6 +35,7 @@ export type ServerFields =
   | DoneMessage
   | ErrorMessage
   | Omit<PongMessage, 'padding'>
+  | EncodedMessage
   | Omit<ForwardedMessage, 'tensors'>
   | LoopedMessage;
 
@@ -44,6 +46,7 @@ const TYPES: readonly ServerMessage['type'][] = [
   'done',
   'error',
   'pong',
+  'encoded',
   'forwarded',
   'looped',
 ];
@@ -87,6 +90,8 @@ export function writeServerFields(message: ServerMessage): JsonObject {
     }
     case 'pong':
       return { id: String(message.id), parameters: { type, ...writeLoad(message.load) } };
+    case 'encoded':
+      return { id: String(message.id), parameters: { type, ...tokenList('tokens', message.tokens) } };
     case 'forwarded': {
       const { call, tokens, timing } = message;
       return {
@@ -142,6 +147,12 @@ export function readServerFields(header: JsonObject): ServerFields {
       return { type, id: idOf(header, true), error: readError(header, fields, 'endpoint-failed') };
     case 'pong':
       return { type, id: idOf(header), ...readLoad(fields.load) };
+    case 'encoded':
+      return {
+        type,
+        id: idOf(header),
+        tokens: tokensOf(fields.tokens, 'tokens of a text', MAX_ENCODED_TOKENS),
+      };
     case 'forwarded':
       return {
         type,

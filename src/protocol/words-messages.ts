@@ -7,6 +7,7 @@ import { tokensOf } from './common-fields.ts';
 import {
   badFrame,
   checkLimit,
+  flagField,
   type JsonObject,
   listField,
   objectField,
@@ -16,6 +17,9 @@ import {
 
 /** UTF-16 units: some three pages, which take 50 ms at worst. Who pastes more waits for the tokenizer, and no other client for that. */
 export const MAX_FAR_TEXT = 2 ** 13;
+
+/** A token stands for a part of a character at least, and a character has four bytes at most. */
+export const MAX_ENCODED_TOKENS = 4 * MAX_FAR_TEXT;
 
 /** Tokens that can be asked about at once: a whole answer, should it have come before anything was asked. */
 export const MAX_FAR_TOKENS = 4096;
@@ -44,9 +48,11 @@ export function parseWordsRequest(bytes: Uint8Array): WordsRequest {
   const { text, special, tokens } = parseJsonObject(bytes, 'a question about words');
   if (tokens !== undefined)
     return { kind: 'read', tokens: tokensOf(tokens, 'tokens to read', MAX_FAR_TOKENS) };
-  if (typeof special !== 'boolean')
-    throw badFrame('whether special tokens are wanted is neither true nor false');
-  return { kind: 'encode', text: textField(text, 'the text', MAX_FAR_TEXT), special };
+  return {
+    kind: 'encode',
+    text: textField(text, 'the text', MAX_FAR_TEXT),
+    special: flagField(special, 'whether special tokens are wanted'),
+  };
 }
 
 export function encodedAnswer(tokens: readonly number[]): object {
@@ -56,8 +62,7 @@ export function encodedAnswer(tokens: readonly number[]): object {
 /** Throws `bad-frame`, `limit-exceeded`. */
 export function parseEncoded(bytes: Uint8Array): readonly number[] {
   const { tokens } = parseJsonObject(bytes, 'the tokens of a text');
-  // A token stands for a part of a character at least, and a character has four bytes at most.
-  return tokensOf(tokens, 'tokens of a text', 4 * MAX_FAR_TEXT);
+  return tokensOf(tokens, 'tokens of a text', MAX_ENCODED_TOKENS);
 }
 
 export function readAnswer({ texts, ...rules }: LexiconPart): JsonObject {

@@ -7,8 +7,9 @@ import type { EndpointState } from '../planner/types.ts';
 import type { ModelLoad } from '../protocol/endpoint-load.ts';
 import type { EncodeOptions } from '../protocol/frame.ts';
 import type { OpenLaneMessage } from '../protocol/lane-messages.ts';
-import type { ClientMessage, ServerMessage, StartMessage } from '../protocol/messages.ts';
-import type { Connect, Traffic } from '../transport/transport.ts';
+import type { ServerMessage, StartMessage } from '../protocol/messages.ts';
+import type { Connect } from '../transport/transport.ts';
+import { beginRequest, type EndpointRequest } from './endpoint-request.ts';
 import { type Exchanged, LiveConnection } from './live-connection.ts';
 import { orAborted } from './waiting.ts';
 
@@ -40,20 +41,6 @@ export interface EndpointLinkOptions {
   readonly onState: (state: EndpointState) => void;
   /** Told what the endpoint says of the model's load, with its hello and with pongs. */
   readonly onLoad?: (load: ModelLoad) => void;
-}
-
-/** One request under way, or one lane. */
-export interface EndpointRequest {
-  /** The next message of this request; rejects with the error that ended it, `closed` after a cancel. */
-  next(): Promise<ServerMessage>;
-  send(message: Exclude<ClientMessage, StartMessage>, options?: EncodeOptions): void;
-  /** Tells the endpoint to drop the request; harmless when it is over. */
-  cancel(): void;
-  /** Frames and bytes of this request alone. */
-  traffic(): Traffic;
-  /** The other side has ended it, or the connection is gone. */
-  readonly isOver: boolean;
-  readonly id: number;
 }
 
 export class EndpointLink {
@@ -136,40 +123,31 @@ export class EndpointLink {
     first: StartMessage | OpenLaneMessage,
     encode?: EncodeOptions,
   ): EndpointRequest {
-    const { id } = first;
-    const { queue } = exchanged;
+    return beginRequest(exchanged, first, encode, async () => {
+      const message = await this.#heard(live, exchanged.queue.next());
+      if (message.type === 'tokens' && message.words !== undefined) {
+        for (const hear of this.#hearers) hear(message.words);
+      }
+      return message;
+    });
+  }
+
+  /**
+   * What the endpoint cuts a text into. Throws what it refuses (`bad-frame` where it does not know the question), and
+   * `limit-exceeded`, `endpoint-lost`, `aborted`, `closed`.
+   */
+  async encode(text: string, special: boolean, signal?: AbortSignal): Promise<readonly number[]> {
+    const live = await this.#live(signal);
+    const id = this.#newId();
+    const exchanged = live.open(id, signal);
     try {
-      exchanged.send(first, encode);
-    } catch (error) {
+      exchanged.send({ type: 'encode', id, model: this.#options.model, text, special });
+      const answer = await this.#heard(live, exchanged.queue.next());
+      if (answer.type === 'encoded') return answer.tokens;
+      throw new IsthmusError('bad-frame', `the endpoint answered a text with '${answer.type}'`);
+    } finally {
       exchanged.forget();
-      throw error;
     }
-    return {
-      id,
-      next: async () => {
-        const message = await this.#heard(live, queue.next());
-        if (message.type === 'tokens' && message.words !== undefined) {
-          for (const hear of this.#hearers) hear(message.words);
-        }
-        return message;
-      },
-      send: (message, options) => exchanged.send(message, options),
-      traffic: () => exchanged.traffic,
-      get isOver() {
-        return queue.isOver;
-      },
-      cancel: () => {
-        const { isOver } = queue;
-        // Whoever still waits for a message must not wait for ever.
-        queue.fail(new IsthmusError('closed', 'it was cancelled'));
-        if (!exchanged.forget() || isOver) return;
-        try {
-          exchanged.send({ type: 'cancel', id });
-        } catch {
-          // The connection is gone, and the request with it.
-        }
-      },
-    };
   }
 
   /** Round trip of a ping with padding, in ms. Throws `endpoint-lost`. */

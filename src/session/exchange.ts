@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import type { TensorMap } from '../core/tensor.ts';
 import type { LinkObservation } from '../link/estimator.ts';
 import type { EndpointTiming, OutputMessage, TokensMessage } from '../protocol/messages.ts';
-import type { EndpointRequest } from './endpoint-link.ts';
+import type { EndpointRequest } from './endpoint-request.ts';
 
 /** Times of what goes back and forth: what the link took is what neither end worked. */
 export class Exchange {

@@ -11,7 +11,8 @@ import type { DoneMessage, ServerMessage, TokensMessage } from '../protocol/mess
 import type { SpanExecution, SpanExecutor } from '../runtime/executor.ts';
 import type { GenerateOptions, GenerateRequest, GenerateResult } from '../runtime/runner.ts';
 import type { Traffic } from '../transport/transport.ts';
-import type { EndpointLink, EndpointRequest } from './endpoint-link.ts';
+import type { EndpointLink } from './endpoint-link.ts';
+import type { EndpointRequest } from './endpoint-request.ts';
 import { Exchange } from './exchange.ts';
 
 export interface Work {

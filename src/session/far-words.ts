@@ -1,5 +1,7 @@
 /** Whether the endpoint may be asked for words. */
+import { throwIfAborted } from '../errors.ts';
 import type { FarWords } from '../runtime/words.ts';
+import type { EndpointLink } from './endpoint-link.ts';
 import { HeardWords } from './heard-words.ts';
 import type { Shared } from './parts.ts';
 import { goalFor } from './planning.ts';
@@ -32,7 +34,23 @@ export async function holdWords(
   } finally {
     if (!isWanted) letGo();
   }
-  return far && isWanted ? { ...far, read: heard.orAsked(far.read), letGo } : undefined;
+  return far && isWanted ? { encode: encodeVia(link, far), read: heard.orAsked(far.read), letGo } : undefined;
+}
+
+/**
+ * By the connection that the request takes next, where that is there: for a question over HTTP browsers may open another
+ * one, which costs a round trip more. Over HTTP where it is not, or where the endpoint does not know the question.
+ */
+function encodeVia(link: EndpointLink | undefined, far: FarWords): FarWords['encode'] {
+  return async (text, special, signal) => {
+    if (link?.state !== 'up') return far.encode(text, special, signal);
+    try {
+      return await link.encode(text, special, signal);
+    } catch {
+      throwIfAborted(signal);
+      return far.encode(text, special, signal);
+    }
+  };
 }
 
 /**

@@ -38,6 +38,13 @@ function messages(): fc.Arbitrary<ClientMessage> {
     fc.record({ type: fc.constant('step' as const), id, step: fc.nat(3), tensors }),
     fc.record({ type: fc.constant('cancel' as const), id }),
     fc.record({
+      type: fc.constant('encode' as const),
+      id,
+      model: fc.constantFrom('speech', 'nobody'),
+      text: fc.string({ minLength: 1, maxLength: 20 }),
+      special: fc.boolean(),
+    }),
+    fc.record({
       type: fc.constant('ping' as const),
       id,
       replyBytes: fc.nat(1000),

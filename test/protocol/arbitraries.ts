@@ -92,6 +92,13 @@ export const clientMessages: fc.Arbitrary<ClientMessage> = fc.oneof(
   fc.record({ type: fc.constant('cancel' as const), id: ids }),
   fc.record({ type: fc.constant('ping' as const), id: ids, replyBytes: fc.nat(2 ** 20), padding }),
   fc.record({
+    type: fc.constant('encode' as const),
+    id: ids,
+    model: names,
+    text: fc.string({ minLength: 1, maxLength: 20, unit: 'binary' }),
+    special: fc.boolean(),
+  }),
+  fc.record({
     type: fc.constant('open' as const),
     id: ids,
     model: names,
@@ -195,6 +202,7 @@ export const serverMessages: fc.Arbitrary<ServerMessage> = fc.oneof(
     { type: fc.constant('pong' as const), id: ids, padding, load: loads },
     { requiredKeys: ['type', 'id', 'padding'] },
   ),
+  fc.record({ type: fc.constant('encoded' as const), id: ids, tokens }),
   fc.record({
     type: fc.constant('forwarded' as const),
     id: ids,

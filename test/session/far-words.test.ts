@@ -1,5 +1,5 @@
 /** Whom words may be asked of: who would be sent all tokens of the request anyway, and only on a first visit. */
-import { beforeAll, expect, it, vi } from 'vitest';
+import { beforeAll, expect, it, onTestFinished, vi } from 'vitest';
 import type { OpenedPackage } from '../../src/package/node/open-package.ts';
 import type { FarWords } from '../../src/runtime/words.ts';
 import { importSpeech, onDisk } from '../endpoint/packages.ts';
@@ -43,6 +43,37 @@ it.each([
   expect(told !== undefined).toBe(isAllowed);
   expect(await told?.read([])).toEqual(isAllowed ? await far.read([]) : undefined);
   told?.letGo();
+});
+
+it('texts are cut over the connection that is there, and asked for elsewhere by who is not answered there', async () => {
+  const words: FarWords = { ...far, encode: async (text) => [text.length] };
+  const elsewhere = vi.fn(async () => [7]);
+  const parts = { farWords: { ...far, encode: elsewhere } };
+  const tells = await startEndpoint(speech, { packages: [{ ...speech, words }] });
+  const visitor = async (port: number) => {
+    const files = new DeviceFiles(speech, 'none');
+    const { session, seen, wire } = await open(speech, { port, files, parts, prefetch: false });
+    await seen(isUp);
+    const told = await session.farWords?.({});
+    onTestFinished(() => told?.letGo());
+    return { told, wire };
+  };
+  const first = await visitor(tells.port);
+  const { framesUp } = first.wire.totals;
+  expect(await first.told?.encode('two lands', false)).toEqual([9]);
+  expect(first.wire.totals.framesUp).toBe(framesUp + 1);
+  expect(elsewhere).not.toHaveBeenCalled();
+  // One that has no words refuses, as one does that does not know the question.
+  const silent = await startEndpoint(speech);
+  const second = await visitor(silent.port);
+  expect(await second.told?.encode('two lands', false)).toEqual([7]);
+  // Over a connection that is gone nobody is asked.
+  first.wire.cut();
+  await tells.close({ graceMs: 0 });
+  expect(await first.told?.encode('two lands', false)).toEqual([7]);
+  await expect(second.told?.encode('two lands', false, AbortSignal.abort())).rejects.toMatchObject({
+    code: 'aborted',
+  });
 });
 
 it('what the session is told holds for its requests', async () => {

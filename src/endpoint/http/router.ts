@@ -50,10 +50,7 @@ export function createRouter(
     if (what !== 'models' || rest.length > 3) return replyNotFound(exchange);
     if (action === undefined) return replyJson(exchange, modelMetadata(service.host(name).manifest));
     if (action === 'infer') return infer(exchange, service, name);
-    if (action === 'words') {
-      service.host(name);
-      return words(exchange, service.words.get(name));
-    }
+    if (action === 'words') return words(exchange, service.wordsOf(name));
     if (action !== 'ready') return replyNotFound(exchange);
     service.host(name);
     if (service.stopping) throw stoppingError();

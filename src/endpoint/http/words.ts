@@ -1,5 +1,4 @@
 /** `POST /v2/models/{model}/words`: words for clients whose tokenizer is still on its way. */
-import { IsthmusError } from '../../errors.ts';
 import {
   encodedAnswer,
   MAX_WORDS_REQUEST_BYTES,
@@ -10,9 +9,7 @@ import type { FarWords } from '../../runtime/words.ts';
 import { readBody } from './read-body.ts';
 import { type Exchange, replyJson } from './reply.ts';
 
-/** @param far undefined where the package has no tokenizer, or nobody here reads it */
-export async function words(exchange: Exchange, far: FarWords | undefined): Promise<void> {
-  if (far === undefined) throw new IsthmusError('unsupported-model', 'no words are told of this model here');
+export async function words(exchange: Exchange, far: FarWords): Promise<void> {
   const { request, response } = exchange;
   const left = new AbortController();
   const gone = (): void => left.abort();

@@ -6,9 +6,14 @@ import { splitFrame } from '../../protocol/envelope.ts';
 import { decodeClientMessage, type EncodeOptions, encodeServerMessage } from '../../protocol/frame.ts';
 import { isLaneMessage } from '../../protocol/lane-client-fields.ts';
 import type { LaneClientMessage, OpenLaneMessage } from '../../protocol/lane-messages.ts';
-import { MAX_LANES_PER_CONNECTION, MAX_SESSIONS_PER_CONNECTION } from '../../protocol/limits.ts';
+import {
+  MAX_LANES_PER_CONNECTION,
+  MAX_SESSIONS_PER_CONNECTION,
+  MAX_TEXTS_PER_CONNECTION,
+} from '../../protocol/limits.ts';
 import {
   type ClientMessage,
+  type EncodeMessage,
   PROTOCOL_VERSION,
   type ServerMessage,
   type StartMessage,
@@ -26,6 +31,8 @@ export class StreamConnection {
   readonly #outbox: Outbox;
   readonly #requests = new Map<number, StreamRequest>();
   readonly #lanes = new Map<number, StreamLane>();
+  /** Ids of texts that are being cut into tokens. */
+  readonly #texts = new Set<number>();
 
   constructor(socket: WebSocket, service: Service) {
     this.#service = service;
@@ -81,6 +88,9 @@ export class StreamConnection {
         request?.cancel();
         this.#lanes.get(message.id)?.cancel();
         return;
+      case 'encode':
+        this.#encode(message);
+        return;
       case 'ping':
         this.#send({
           type: 'pong',
@@ -89,6 +99,16 @@ export class StreamConnection {
           load: this.#service.load(),
         });
     }
+  }
+
+  #encode({ id, model, text, special }: EncodeMessage): void {
+    this.#checkNew(id, 'texts', this.#texts.size, MAX_TEXTS_PER_CONNECTION);
+    const encoding = this.#service.wordsOf(model).encode(text, special);
+    this.#texts.add(id);
+    encoding
+      .then((tokens) => this.#send({ type: 'encoded', id, tokens }))
+      .catch((error: unknown) => this.#refuse(id, toIsthmusError(error)))
+      .finally(() => this.#texts.delete(id));
   }
 
   #handleLane(message: LaneClientMessage): void {
@@ -116,8 +136,8 @@ export class StreamConnection {
     this.#lanes.set(id, lane);
   }
 
-  #checkNew(id: number, what: 'requests' | 'lanes', open: number, limit: number): void {
-    if (this.#requests.has(id) || this.#lanes.has(id)) {
+  #checkNew(id: number, what: 'requests' | 'lanes' | 'texts', open: number, limit: number): void {
+    if (this.#requests.has(id) || this.#lanes.has(id) || this.#texts.has(id)) {
       throw new IsthmusError('bad-frame', `the id ${id} is in use; what has it was ended too`);
     }
     if (open < limit) return;

@@ -14,7 +14,7 @@ import type {
 import { MAX_CALL_BYTES_IN_FLIGHT, MAX_CALLS_IN_FLIGHT } from '../../protocol/limits.ts';
 import type { EndpointTiming, ServerMessage } from '../../protocol/messages.ts';
 import { InTurn } from '../../runtime/in-turn.ts';
-import type { EndpointRequest } from '../endpoint-link.ts';
+import type { EndpointRequest } from '../endpoint-request.ts';
 
 type LaneCall = ForwardMessage | LoopMessage | ReadStateMessage | WriteStateMessage;
 

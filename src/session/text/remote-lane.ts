@@ -15,7 +15,8 @@ import type { ForwardRequest, ForwardResult, Lane, LoopRequest, LoopResult } fro
 import { checkForward, checkLoop, type LoopPlace, loopOf, rowsOf } from '../../runtime/lane-check.ts';
 import { FilledBlocks } from '../../runtime/lane-filled.ts';
 import { joinPieces } from '../../runtime/lane-rows.ts';
-import type { EndpointLink, EndpointRequest } from '../endpoint-link.ts';
+import type { EndpointLink } from '../endpoint-link.ts';
+import type { EndpointRequest } from '../endpoint-request.ts';
 import { orAborted } from '../waiting.ts';
 import {
   oneAnswer,
