@@ -1,4 +1,5 @@
 /** What the lines of a grid run say together: regret, nearness to the better pure plan, what cuts gain. Pure. */
+import { missesByChance, seededDraws } from './noise-floor.mjs';
 import { median, quantile } from './statistics.mjs';
 
 /** What is aimed at. */
@@ -25,6 +26,7 @@ export function figuresOf(results) {
     mean,
     p95,
     near,
+    nearIfFree: nearIfFree(results),
     /** Of the choices alone, and what choosing takes over the same plan when it is told; undefined where neither is known. */
     choice:
       choices.length === 0
@@ -48,6 +50,22 @@ export function figuresOf(results) {
       near: near >= TARGETS.near * results.length,
     },
   };
+}
+
+/**
+ * Scenarios that a planner which takes the best plan and costs nothing would be seen to be near in; undefined where no
+ * pairs of runs tell. One without pairs counts as it was seen.
+ */
+function nearIfFree(results) {
+  if (!results.some(({ choosing }) => choosing != null)) return undefined;
+  const random = seededDraws();
+  const bound = TARGETS.nearRatio;
+  return results.reduce((sum, one) => {
+    const { choosing } = one;
+    if (choosing == null) return sum + Number(one.ms.total <= bound * pureMs(one));
+    const aside = Math.min(1, one.ms.total / choosing.ratio / pureMs(one));
+    return sum + 1 - missesByChance(choosing, { bound, aside, random });
+  }, 0);
 }
 
 /**

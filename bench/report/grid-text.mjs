@@ -41,8 +41,9 @@ export function gridMarkdown(results, absent = []) {
 
 /** @returns {string[]} targets, met or not, and what else all scenarios say together */
 export function sentencesOf(results) {
-  const { mean, p95, near, choice, choosing, count, bestChosen, bestGain, calibration, cloud, peers, isMet } =
+  const { mean, p95, near, nearIfFree, choice, choosing, count, bestChosen, bestGain, calibration, ...more } =
     figuresOf(results);
+  const { cloud, peers, isMet } = more;
   const met = (is) => (is ? 'MET' : 'NOT MET');
   return [
     `regret: mean ${percent(mean)} (at most ${percent(TARGETS.mean)}: ${met(isMet.mean)}), 95th percentile ${percent(p95)} (at most ${percent(TARGETS.p95)}: ${met(isMet.p95)})`,
@@ -52,7 +53,7 @@ export function sentencesOf(results) {
       : [
           `regret of the choices alone, by what their plans took when told: mean ${percent(choice.mean)}, 95th percentile ${percent(choice.p95)} (of ${choice.count})${choosing === undefined ? '' : `; choosing takes ${ratio(choosing)} of the same plan told to the same session (median)`}`,
         ]),
-    `within ${TARGETS.nearRatio}x of the better pure plan: ${near} of ${count} (${met(isMet.near)})`,
+    `within ${TARGETS.nearRatio}x of the better pure plan: ${near} of ${count} (${met(isMet.near)})${nearIfFree === undefined ? '' : `; of a planner that takes the best plan and costs nothing ${Math.round(nearIfFree)} would be, for runs of one plan differ`}`,
     `the best plan's gain over the better pure plan: at most ${percent(bestGain)}${calibration === undefined ? '' : `; predicted/measured: median ${ratio(calibration)}`}`,
     ...(cloud === undefined
       ? []

@@ -67,6 +67,15 @@ describe('the report of a grid', () => {
     expect(bad.stdout).toContain('1 of 2 (NOT MET)');
   });
 
+  it('says what a planner that costs nothing would be seen to reach where runs of one plan differ', async () => {
+    const choosing = { ratio: 1.06, autoMs: [150, 90, 106], toldMs: [100, 120, 100] };
+    const told = line('lan', 0.06, { ms: { total: 106, ttft: 40 }, choosing });
+    const { stdout } = await report(told + offline);
+    expect(stdout).toMatch(/within 1\.05x of the better pure plan: 1 of 2 .*costs nothing 2 would be/);
+    // Without pairs nothing is said.
+    expect((await report(offline)).stdout).not.toContain('costs nothing');
+  });
+
   it('takes the latest of two lines for one scenario', async () => {
     const { stdout } = await report(line('lan', 0.5) + line('lan', 0));
     expect(stdout).toContain('mean 0.0%');
