@@ -52,7 +52,7 @@ export async function measureWarm(task, { free, forced, runs, runsMs, ownMs, kin
       offer.autos.push(await auto());
     }
     while (!isEnough(offer.runs, { runs, runsMs, bestMs })) {
-      offer.runs.push(await timed(() => task.run(forced, choice)));
+      offer.runs.push(await timed(() => task.run(forced, choice, offer.runs.length)));
       offer.autos.push(await auto());
     }
     bestMs = Math.min(bestMs, ...offer.runs.map(({ totalMs }) => totalMs));
