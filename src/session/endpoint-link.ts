@@ -16,6 +16,9 @@ import { orAborted } from './waiting.ts';
 /** Ms to wait for a pong. Slow links answer within seconds; a dead one must not hold a probe for ever. */
 const PING_TIMEOUT_MS = 5_000;
 
+/** Ms until a text that was not cut into tokens is asked about elsewhere: there it may be asked for as long again. */
+const ENCODE_TIMEOUT_MS = 5_000;
+
 /**
  * Ms of silence in a request after which the endpoint is asked whether it is there. A link can die without
  * a word (a phone that leaves its network), and the socket would then wait for minutes.
@@ -134,12 +137,14 @@ export class EndpointLink {
 
   /**
    * What the endpoint cuts a text into. Throws what it refuses (`bad-frame` where it does not know the question), and
-   * `limit-exceeded`, `endpoint-lost`, `aborted`, `closed`.
+   * `limit-exceeded`, `endpoint-lost`, `aborted` (also after some seconds), `closed`.
    */
   async encode(text: string, special: boolean, signal?: AbortSignal): Promise<readonly number[]> {
-    const live = await this.#live(signal);
+    const late = this.#options.timeout(ENCODE_TIMEOUT_MS);
+    const over = signal === undefined ? late : AbortSignal.any([signal, late]);
+    const live = await this.#live(over);
     const id = this.#newId();
-    const exchanged = live.open(id, signal);
+    const exchanged = live.open(id, over);
     try {
       exchanged.send({ type: 'encode', id, model: this.#options.model, text, special });
       const answer = await this.#heard(live, exchanged.queue.next());
