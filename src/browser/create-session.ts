@@ -78,10 +78,15 @@ async function open(
       { ...(signal === undefined ? {} : { signal }), ...more },
     );
   const first: WebProvider = options.provider === 'webgpu' ? 'webgpu' : 'wasm';
+  // A socket and a request above, a worker, a database: each is some ms of calls into the browser, at once they were 20.
+  await nextTask();
+  const starting = start(first, { manifest: bytes });
+  // Told below; so are profiles, which a worker that does not come may be told before.
+  starting.catch(() => undefined);
+  await nextTask();
   const profiles = openBrowserJsonStore();
-  // Told below; a worker that does not come may be told first.
   profiles.catch(() => undefined);
-  const runner = await start(first, { manifest: bytes });
+  const runner = await starting;
   const { manifest } = runner.opened;
   // What the worker's message brought and what is made of it held the page for 9 ms at once, on slow cores for 28.
   await nextTask();
