@@ -1,4 +1,5 @@
 /** The session: one package, one device, perhaps an endpoint, and requests one after another. */
+import { nextTask } from '../core/macrotask.ts';
 import { leavesDeviceIdle } from '../device/recheck.ts';
 import { IsthmusError, throwIfAborted } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
@@ -96,6 +97,8 @@ class LiveSession implements Session {
     // Who forbids that anything leaves the device does not want it announced either.
     const lineIsFree = (): Promise<void> => freeOfFirst(this.#shared, this.#turns, this.#stop.signal);
     if (options.plan !== 'local') inBackground(meetEndpoint(this.#shared, lineIsFree));
+    // An endpoint may have answered by now, and what it said is read first: with the device's guess 8 ms of the page at once.
+    await nextTask();
     const { measured, guessed } = await openDevice(this.#shared, this.#experience, this.#answered(), signal);
     await this.#weights.refresh();
     if (guessed === undefined) {
