@@ -1,10 +1,14 @@
 /** The worker's side: does what it is asked with a runner, and reads files by asking for them. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { fromWireError, toWireError } from '../../errors.ts';
 import type { Manifest } from '../../package/manifest.ts';
 import type { PackageSource, SpanRunner } from '../../runtime/runner.ts';
 import { compact } from './compact.ts';
 import { LaneShelf } from './lane-shelf.ts';
 import type { Call, FromWorker, Port, ToWorker } from './messages.ts';
+
+/** Ms that calls under way are waited for at the end: more than a long prompt takes; what hangs must not keep an endpoint from stopping. */
+const CLOSE_WAIT_MS = 5_000;
 
 interface Reading {
   readonly resolve: (bytes: Uint8Array) => void;
@@ -18,6 +22,8 @@ export function serveRunner(
 ): void {
   const readings = new Map<number, Reading>();
   const aborts = new Map<number, AbortController>();
+  /** Calls under way. */
+  const open = new Set<Promise<void>>();
   let nextRead = 1;
   const runner = createRunner({
     read: (path) =>
@@ -96,18 +102,26 @@ export function serveRunner(
       case 'closeLane':
         await lanes.close(call.argument);
         break;
-      case 'close':
+      case 'close': {
+        // The thread ends behind the answer, and native code that has no thread to return to ends the whole process.
+        const others = [...open];
+        for (const abort of aborts.values()) abort.abort();
+        await Promise.race([Promise.all(others), delay(CLOSE_WAIT_MS, undefined, { ref: false })]);
         await runner.close();
         break;
+      }
     }
     port.postMessage({ kind: 'result', id, value: undefined }, []);
   };
 
   port.on('message', (message) => {
     if (message.kind === 'call') {
-      work(message).catch((error: unknown) => {
-        port.postMessage({ kind: 'failure', id: message.id, error: toWireError(error, 'run-failed') }, []);
-      });
+      const working = work(message)
+        .catch((error: unknown) => {
+          port.postMessage({ kind: 'failure', id: message.id, error: toWireError(error, 'run-failed') }, []);
+        })
+        .finally(() => open.delete(working));
+      open.add(working);
     } else if (message.kind === 'abort') {
       aborts.get(message.id)?.abort();
     } else {

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { asFloat32, type TensorMap } from '../../../src/core/tensor.ts';
 import { IsthmusError } from '../../../src/errors.ts';
 import type { OpenedPackage } from '../../../src/package/node/open-package.ts';
@@ -47,6 +47,32 @@ describe('a runner behind a channel', () => {
     await runner.load(segment);
     await runner.unload(segment);
     await runner.close();
+  });
+
+  it('is closed behind what runs there: native code must not lose its thread', async () => {
+    const order: string[] = [];
+    let finish: () => void = () => undefined;
+    const { runner } = joined(speech.source, () => ({
+      ...idleRunner(),
+      openState: async () => {
+        order.push('runs');
+        await new Promise<void>((resolve) => {
+          finish = resolve;
+        });
+        order.push('ran');
+        return 1;
+      },
+      close: async () => void order.push('closed'),
+    }));
+    const running = runner.openState().catch(() => undefined);
+    await vi.waitFor(() => expect(order).toEqual(['runs']));
+    const closing = runner.close().then(() => order.push('ended'));
+    // The message and whatever it sets off.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(order).toEqual(['runs']);
+    finish();
+    await Promise.all([running, closing]);
+    expect(order).toEqual(['runs', 'ran', 'closed', 'ended']);
   });
 
   it('passes progress and aborts through', async () => {
