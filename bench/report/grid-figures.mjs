@@ -1,5 +1,5 @@
 /** What the lines of a grid run say together: regret, nearness to the better pure plan, what cuts gain. Pure. */
-import { missesByChance, seededDraws } from './noise-floor.mjs';
+import { missesByChance } from './noise-floor.mjs';
 import { median, quantile } from './statistics.mjs';
 
 /** What is aimed at. */
@@ -58,13 +58,12 @@ export function figuresOf(results) {
  */
 function nearIfFree(results) {
   if (!results.some(({ choosing }) => choosing != null)) return undefined;
-  const random = seededDraws();
   const bound = TARGETS.nearRatio;
   return results.reduce((sum, one) => {
     const { choosing } = one;
     if (choosing == null) return sum + Number(one.ms.total <= bound * pureMs(one));
     const aside = Math.min(1, one.ms.total / choosing.ratio / pureMs(one));
-    return sum + 1 - missesByChance(choosing, { bound, aside, random });
+    return sum + 1 - missesByChance(choosing, { bound, aside });
   }, 0);
 }
 

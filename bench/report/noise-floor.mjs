@@ -8,36 +8,25 @@
 import { logRatios } from '../grid/judge.mjs';
 import { centre } from './statistics.mjs';
 
-/** Pairs whose signs are all tried; of more, as many draws as these have. */
-const ALL_UP_TO = 8;
+/** Signs that are tried in all their ways. Of more pairs some share one: those are swapped together, or not at all. */
+const MOST_SIGNS = 8;
 
 /**
  * @param {{ ratio: number, autoMs: readonly number[], toldMs: readonly number[] }} choosing
- * @param {{ bound: number, aside: number, random: () => number }} options `aside`: what the plan, told, takes of the
+ * @param {{ bound: number, aside: number }} options `aside`: what the plan, told, takes of the
  *   better pure plan's time
  * @returns {number} 0 to 1
  */
-export function missesByChance({ autoMs, toldMs }, { bound, aside, random }) {
+export function missesByChance({ autoMs, toldMs }, { bound, aside }) {
   const runs = (all) => all.map((totalMs) => ({ totalMs }));
   const logs = logRatios(runs(autoMs), runs(toldMs));
-  const isAll = logs.length <= ALL_UP_TO;
-  const draws = 2 ** Math.min(ALL_UP_TO, logs.length);
+  const signs = Math.min(MOST_SIGNS, logs.length);
+  const ways = 2 ** signs;
   let misses = 0;
-  for (let draw = 0; draw < draws; draw += 1) {
-    const isFlipped = (pair) => (isAll ? ((draw >> pair) & 1) === 1 : random() < 0.5);
+  for (let way = 0; way < ways; way += 1) {
+    const isFlipped = (pair) => ((way >> (pair % signs)) & 1) === 1;
     const figure = Math.exp(centre(logs.map((log, pair) => (isFlipped(pair) ? -log : log))));
     if (aside * figure > bound) misses += 1;
   }
-  return misses / draws;
-}
-
-/** Draws that are the same in every report of the same lines (mulberry32). */
-export function seededDraws(seed = 1) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let word = Math.imul(state ^ (state >>> 15), 1 | state);
-    word = (word + Math.imul(word ^ (word >>> 7), 61 | word)) ^ word;
-    return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32;
-  };
+  return misses / ways;
 }

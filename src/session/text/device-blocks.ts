@@ -9,6 +9,7 @@ import type { Manifest } from '../../package/manifest.ts';
 import { graphFile, stageAt } from '../../package/segments.ts';
 import { ignoreGone } from '../../runtime/ignore-gone.ts';
 import type { DeviceRunner, LoadOptions } from '../../runtime/runner.ts';
+import { segmentKey } from '../../runtime/segment-key.ts';
 import { lackingGroups, sparedGroups } from './block-groups.ts';
 
 /** Before a build was seen: 100 MB a second. */
@@ -113,7 +114,7 @@ export class DeviceBlocks {
   }
 
   #filesOf(span: Span): readonly string[] {
-    const key = keyOf(span);
+    const key = segmentKey(this.#segment(span));
     const known = this.#files.get(key);
     if (known !== undefined) return known;
     const graph = graphFile(stageAt(this.#manifest, this.#segment(span).stage), 'step');
@@ -128,7 +129,7 @@ export class DeviceBlocks {
   }
 
   #bytes(span: Span): number {
-    const key = keyOf(span);
+    const key = segmentKey(this.#segment(span));
     const known = this.#sizes.get(key);
     if (known !== undefined) return known;
     const { files } = this.#manifest;
@@ -141,8 +142,4 @@ export class DeviceBlocks {
   #segment({ from, to }: Span): Segment {
     return { stage: this.#manifest.blocks[from]?.stage ?? 0, from, to };
   }
-}
-
-function keyOf({ from, to }: Span): string {
-  return `${from}-${to}`;
 }
