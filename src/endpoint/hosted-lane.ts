@@ -1,7 +1,7 @@
 /**
  * A lane that takes turns with everyone else on its runner. A turn is at most `PREFILL_ROWS` rows or, while
- * others wait, one token. A loop that nobody waits for runs on beside the runtime, without a hop between
- * threads per token, and is called back at its next token when somebody comes.
+ * others wait, one pass of a loop. A loop that nobody waits for runs on beside the runtime, without a hop between
+ * threads per token, and is called back at its next pass when somebody comes.
  */
 import type { Clock } from '../core/clock.ts';
 import type { Span } from '../core/span.ts';
@@ -10,7 +10,14 @@ import { throwIfAborted } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
 import { crossingAtCut, segmentsOf } from '../package/segments.ts';
 import type { EndpointTiming } from '../protocol/messages.ts';
-import type { ForwardRequest, ForwardResult, LaneInput, LoopRequest, LoopResult } from '../runtime/lane.ts';
+import type {
+  ForwardRequest,
+  ForwardResult,
+  LaneInput,
+  LoopPass,
+  LoopRequest,
+  LoopResult,
+} from '../runtime/lane.ts';
 import { loopOf, rowsOf } from '../runtime/lane-check.ts';
 import { cutRows, joinPieces } from '../runtime/lane-rows.ts';
 import { PREFILL_ROWS } from '../runtime/lane-run.ts';
@@ -39,17 +46,17 @@ export interface Answered<T> {
 }
 
 export interface HostedLoopOptions {
-  /** `timing` is what passed since the token before. */
-  readonly onToken: (token: number, timing: EndpointTiming) => void;
+  /** `timing` is what passed since the pass before. */
+  readonly onPass: (pass: LoopPass, timing: EndpointTiming) => void;
   /** Called before each turn with the positions that may be held after it; waits and throws as it likes. */
   readonly beforeTurn: (positions: number) => Promise<void>;
-  /** Ends the loop at its next token. */
+  /** Ends the loop at its next pass. */
   readonly halt: AbortSignal;
   /** Nobody wants the answer any more. */
   readonly signal: AbortSignal;
 }
 
-type LoopOutcome = Pick<LoopResult, 'reason' | 'endToken'>;
+type LoopOutcome = Pick<LoopResult, 'reason' | 'endToken' | 'drafted' | 'accepted'>;
 
 /** Calls must be made one after another. */
 export class HostedLane {
@@ -189,10 +196,11 @@ export class HostedLane {
   ): Promise<LoopOutcome> {
     const { halt, signal, beforeTurn } = options;
     const answer = [...request.answer];
+    const guessed = { drafted: 0, accepted: 0 };
     let { position, tokens } = request;
     while (tokens.length > PREFILL_ROWS && request.maxTokens > 0) {
       await beforeTurn(position + PREFILL_ROWS);
-      if (halt.aborted) return { reason: 'stopped' };
+      if (halt.aborted) return { reason: 'stopped', ...guessed };
       const input: LaneInput = { kind: 'tokens', tokens: tokens.slice(0, PREFILL_ROWS) };
       const piece: ForwardRequest = { span, position, input, want: { kind: 'nothing' } };
       await this.#timed(times, signal, piece);
@@ -202,18 +210,21 @@ export class HostedLane {
     for (let left = request.maxTokens; ; ) {
       const most = Math.min(left, MAX_SLICE_TOKENS);
       await beforeTurn(position + tokens.length + most);
-      if (halt.aborted) return { reason: 'stopped' };
+      if (halt.aborted) return { reason: 'stopped', ...guessed };
       const slice = await this.#slice(
         { ...request, position, tokens, answer, maxTokens: most },
         options,
         times,
       );
       throwIfAborted(signal);
-      const { reason, made, asked } = slice;
-      if (reason.reason === 'end') return reason;
+      const { drafted, accepted, ...ended } = slice.outcome;
+      const { made } = slice;
+      guessed.drafted += drafted;
+      guessed.accepted += accepted;
       left -= made.length;
       // Fewer than asked for: the context is full.
-      if (reason.reason === 'max-tokens' && (left === 0 || made.length < asked)) return reason;
+      const isFull = ended.reason === 'max-tokens' && (left === 0 || made.length < most);
+      if (ended.reason === 'end' || isFull) return { ...ended, ...guessed };
       const last = made.at(-1);
       if (last === undefined) continue;
       answer.push(...made);
@@ -222,16 +233,16 @@ export class HostedLane {
     }
   }
 
-  #ranStep(ms: number): void {
+  #ranPass(rows: number, ms: number): void {
     const { load, manifest } = this.#options;
     const { index, stage } = loopOf(manifest);
-    load.ran({ stage: index, from: stage.from, to: stage.to }, 'step', 1, ms);
+    load.ran({ stage: index, from: stage.from, to: stage.to }, 'step', rows, ms);
   }
 
-  /** One turn: one token where others wait, else until somebody does. */
+  /** One turn: one pass where others wait, else until somebody does. */
   async #slice(request: LoopRequest, options: HostedLoopOptions, times: Stopwatch): Promise<Slice> {
     const { queue, lane, clock, watch } = this.#options;
-    const { halt, signal, onToken } = options;
+    const { halt, signal, onPass } = options;
     const asked = clock.now();
     const turn = queue.run(async () => {
       let mark = clock.now();
@@ -245,7 +256,7 @@ export class HostedLane {
       const end = (): void => stop.abort();
       const isAlone = queue.length === 0;
       const made: number[] = [];
-      // Never before the first token: two loops would else give way to each other for ever.
+      // Never before the first pass: two loops would else give way to each other for ever.
       let isAwaited = false;
       const giveWay = (): void => {
         isAwaited = true;
@@ -254,28 +265,24 @@ export class HostedLane {
       const forget = isAlone ? queue.onWaiting(giveWay) : () => undefined;
       halt.addEventListener('abort', end, { once: true });
       signal.addEventListener('abort', end, { once: true });
-      const maxTokens = isAlone ? request.maxTokens : 1;
       try {
-        const { reason, endToken } = await lane.loop(
-          { ...request, maxTokens },
+        const { reason, endToken, drafted, accepted } = await lane.loop(
+          isAlone ? request : { ...request, maxPasses: 1 },
           {
             signal: stop.signal,
-            onToken: (token) => {
+            onPass: (pass) => {
               const began = mark;
               lap();
               // The first one's rows are those that came with the call.
-              if (made.length > 0) this.#ranStep(mark - began);
-              made.push(token);
+              if (made.length > 0) this.#ranPass(pass.rows, mark - began);
+              made.push(...pass.tokens);
               if (isAwaited) end();
-              if (!signal.aborted) onToken(token, times.lap());
+              if (!signal.aborted) onPass(pass, times.lap());
             },
           },
         );
-        return {
-          reason: { reason, ...(endToken === undefined ? {} : { endToken }) },
-          made,
-          asked: maxTokens,
-        };
+        const last = endToken === undefined ? {} : { endToken };
+        return { outcome: { reason, drafted, accepted, ...last }, made };
       } finally {
         lap();
         forget();
@@ -288,7 +295,6 @@ export class HostedLane {
 }
 
 interface Slice {
-  readonly reason: LoopOutcome;
+  readonly outcome: LoopOutcome;
   readonly made: readonly number[];
-  readonly asked: number;
 }

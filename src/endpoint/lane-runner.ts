@@ -1,12 +1,11 @@
 /** Where a lane runs: beside the runtime, so that scores and state stay in its thread. */
 import type { Manifest } from '../package/manifest.ts';
-import { createLane } from '../runtime/create-lane.ts';
-import type { Lane } from '../runtime/lane.ts';
+import { createLane, type LocalLane } from '../runtime/create-lane.ts';
 import { letOthersIn } from '../runtime/node/event-loop.ts';
 import type { SpanRunner } from '../runtime/runner.ts';
 
 /** What each block holds is asked by nobody here: the lane itself refuses positions that it does not hold. */
-export type PlacedLane = Omit<Lane, 'filled'>;
+export type PlacedLane = Omit<LocalLane, 'filled' | 'filledBlocks'>;
 
 /** A runner in another thread, which holds its lanes there too. */
 export interface LaneRunner extends SpanRunner {

@@ -68,7 +68,7 @@ export function writeLaneClientFields(message: LaneClientMessage): JsonObject {
       };
     }
     case 'loop': {
-      const { call, position, maxTokens: max_tokens } = message;
+      const { call, position, maxTokens: max_tokens, drafts } = message;
       return {
         id,
         parameters: {
@@ -80,6 +80,7 @@ export function writeLaneClientFields(message: LaneClientMessage): JsonObject {
           ...tokenList('tokens', message.tokens),
           ...tokenList('answer', message.answer),
           ...tokenList('end_tokens', message.endTokens),
+          ...(drafts === undefined ? {} : { drafts }),
           ...wantedWords(message.words),
         },
       };
@@ -124,6 +125,9 @@ export function readLaneClientFields(header: JsonObject, fields: JsonObject, id:
         answer: tokensOf(fields.answer, 'tokens of an answer', limits.MAX_PREFIX_TOKENS),
         endTokens: tokensOf(fields.end_tokens, 'tokens that end a loop', limits.MAX_END_TOKENS),
         maxTokens: countField(fields.max_tokens, 'tokens of a loop', limits.MAX_TOKENS_PER_REQUEST),
+        ...(fields.drafts === undefined
+          ? {}
+          : { drafts: countField(fields.drafts, 'guesses of a pass', limits.MAX_DRAFTS) }),
         ...wantedWords(fields.words),
       };
     }

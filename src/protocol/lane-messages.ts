@@ -44,12 +44,14 @@ export interface LoopMessage {
   readonly answer: readonly number[];
   readonly endTokens: readonly number[];
   readonly maxTokens: number;
+  /** Guesses that a pass may confirm, at most; absent: as many as pay. Older endpoints make none. */
+  readonly drafts?: number;
   /** As in `StartMessage`. */
   readonly words?: true;
 }
 
 /**
- * Ends a loop at its next token; its `looped` still comes, and the lane stays. It may pass the loop's own end
+ * Ends a loop at its next pass; its `looped` still comes, and the lane stays. It may pass the loop's own end
  * on its way, so it names the call, and one that is over ignores it.
  */
 export interface HaltMessage {
@@ -102,6 +104,9 @@ export interface LoopedMessage {
   readonly call: number;
   readonly reason: 'end' | 'max-tokens' | 'stopped';
   readonly endToken?: number;
+  /** Guesses that were run, and those that were right; absent where there were none. */
+  readonly drafted?: number;
+  readonly accepted?: number;
   readonly timing: EndpointTiming;
 }
 

@@ -99,6 +99,8 @@ export interface TokensMessage {
   readonly tokens: readonly number[];
   /** Of those of them that were not told before in this request or lane; what they are read by comes with the first. */
   readonly words?: LexiconPart;
+  /** Of a lane's loop: rows that were run for them, where guesses made them more than one. */
+  readonly rows?: number;
   /** Since the answer before. */
   readonly timing: EndpointTiming;
   /** The same by segment and phase, as in `DoneMessage`; a lane's loop has one segment, and leaves it out. */

@@ -53,6 +53,9 @@ const TYPES: readonly ServerMessage['type'][] = [
 const REASONS: readonly DoneMessage['reason'][] = ['eos', 'max-tokens', 'cancelled', 'output'];
 const LOOP_REASONS: readonly LoopedMessage['reason'][] = ['end', 'max-tokens', 'stopped'];
 
+/** Of a loop in which each token had as many guesses as a pass can have. */
+const MAX_LOOP_DRAFTS = limits.MAX_TOKENS_PER_REQUEST * limits.MAX_DRAFTS;
+
 export function writeServerFields(message: ServerMessage): JsonObject {
   const { type } = message;
   switch (message.type) {
@@ -61,11 +64,11 @@ export function writeServerFields(message: ServerMessage): JsonObject {
         parameters: { type, protocol: message.protocol, models: message.models, ...writeLoad(message.load) },
       };
     case 'tokens': {
-      const { step, timing } = message;
-      const { words } = message;
+      const { step, timing, words, rows } = message;
       const tokens = {
         ...tokenList('tokens', message.tokens),
         ...(words === undefined ? {} : { words: readAnswer(words) }),
+        ...(rows === undefined ? {} : { rows }),
       };
       return {
         id: String(message.id),
@@ -100,8 +103,12 @@ export function writeServerFields(message: ServerMessage): JsonObject {
       };
     }
     case 'looped': {
-      const { call, reason, endToken, timing } = message;
-      const end = endToken === undefined ? {} : { end_token: endToken };
+      const { call, reason, endToken, timing, drafted, accepted } = message;
+      const end = {
+        ...(endToken === undefined ? {} : { end_token: endToken }),
+        ...(drafted === undefined ? {} : { drafted }),
+        ...(accepted === undefined ? {} : { accepted }),
+      };
       return { id: String(message.id), parameters: { type, call, reason, ...end, ...writeTiming(timing) } };
     }
   }
@@ -130,6 +137,7 @@ export function readServerFields(header: JsonObject): ServerFields {
         ...(fields.words === undefined
           ? {}
           : { words: partOf(objectField(fields.words, 'the texts of tokens')) }),
+        ...optionalCount(fields.rows, 'rows', limits.MAX_ROWS_PER_FORWARD),
         timing: readTiming(fields),
         ...readOptionalSegments(fields.segments),
       };
@@ -170,9 +178,23 @@ export function readServerFields(header: JsonObject): ServerFields {
         ...(fields.end_token === undefined
           ? {}
           : { endToken: countField(fields.end_token, 'token id', limits.MAX_TOKEN_ID) }),
+        ...optionalCount(fields.drafted, 'drafted', MAX_LOOP_DRAFTS),
+        ...optionalCount(fields.accepted, 'accepted', limits.MAX_TOKENS_PER_REQUEST),
         timing: readTiming(fields),
       };
   }
+}
+
+/** A count under its own name, where it was told. */
+function optionalCount<Name extends string>(
+  value: JsonObject[string] | undefined,
+  name: Name,
+  most: number,
+): { readonly [key in Name]?: number } {
+  // One key of the type, or none: the compiler does not see that a computed key is the name.
+  return (value === undefined ? {} : { [name]: countField(value, name, most) }) as {
+    readonly [key in Name]?: number;
+  };
 }
 
 function writeTiming(timing: EndpointTiming): JsonObject {

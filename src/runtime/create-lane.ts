@@ -4,7 +4,7 @@ import type { TensorMap } from '../core/tensor.ts';
 import { IsthmusError, isIsthmusError, throwIfAborted } from '../errors.ts';
 import { ignoreGone } from './ignore-gone.ts';
 import { InTurn } from './in-turn.ts';
-import type { ForwardRequest, ForwardResult, Lane, LoopRequest, LoopResult } from './lane.ts';
+import type { ForwardRequest, ForwardResult, Lane, LoopOptions, LoopResult, TurnRequest } from './lane.ts';
 import {
   checkForward,
   checkLoop,
@@ -18,6 +18,9 @@ import { FilledBlocks } from './lane-filled.ts';
 import { type DrawToken, pickTokens } from './lane-pick.ts';
 import { stateRows } from './lane-rows.ts';
 import { type Ran, RowRunner, type RowRunnerOptions } from './lane-run.ts';
+import { LaneText } from './lane-text.ts';
+import { LoopDrafts } from './loop-drafts.ts';
+import { runLoop } from './loop-run.ts';
 import type { StateId } from './runner.ts';
 import { pickToken } from './sample.ts';
 
@@ -40,8 +43,9 @@ export interface LaneOptions extends RowRunnerOptions {
   readonly chunkRows?: number;
 }
 
-/** A lane that can tell what each block holds, for a proxy across a boundary. */
+/** A lane that can tell what each block holds, for a proxy across a boundary, and that takes turns. */
 export interface LocalLane extends Lane {
+  loop(request: TurnRequest, options: LoopOptions): Promise<LoopResult>;
   /** Positions held, one number for each block of the loop. */
   filledBlocks(): readonly number[];
 }
@@ -57,6 +61,8 @@ class RunnerLane implements LocalLane {
   readonly #draw: DrawToken;
   readonly #filled: FilledBlocks;
   readonly #rows: RowRunner;
+  readonly #text = new LaneText();
+  readonly #drafts: LoopDrafts;
   readonly #turn = new InTurn();
   #state: StateId | undefined;
   #closed = false;
@@ -66,6 +72,7 @@ class RunnerLane implements LocalLane {
     this.#place = place;
     this.#draw = options.draw ?? pickToken;
     this.#filled = FilledBlocks.ofStage(place.stage);
+    this.#drafts = new LoopDrafts(place.stage);
     this.#rows = new RowRunner(options, place, this.#filled);
   }
 
@@ -83,46 +90,26 @@ class RunnerLane implements LocalLane {
       const first = position + rows - drafts.length;
       const tokens = pickTokens(scores, this.#place.stage.vocabulary, want.pick, first, this.#draw);
       // Rows of proposals that were not confirmed are no part of the text.
-      this.#filled.cut(span, first + tokens.length - 1);
+      this.#cut(span, first + tokens.length - 1);
       return { tokens, tensors: {}, ms };
     });
   }
 
-  loop(
-    request: LoopRequest,
-    options: Signal & { readonly onToken: (token: number) => void },
-  ): Promise<LoopResult> {
+  loop(request: TurnRequest, options: LoopOptions): Promise<LoopResult> {
     return this.#inTurn(async () => {
       const { stage, contextLength } = this.#place;
-      const span = { from: stage.from, to: stage.to };
-      checkLoop(request, this.#place, this.#filled.reach(span));
-      const { sampling, endTokens } = request;
+      checkLoop(request, this.#place, this.#filled.reach(stage));
       const room = contextLength - request.position - request.tokens.length;
-      const most = Math.min(request.maxTokens, room);
-      const tokens: number[] = [];
-      let next: readonly number[] = request.tokens;
-      let position = request.position;
-      let ms = 0;
-      while (tokens.length < most) {
-        const pick = { sampling, answer: [...request.answer, ...tokens], drafts: [] };
-        const step: ForwardRequest = {
-          span,
-          position,
-          input: { kind: 'tokens', tokens: next },
-          want: { kind: 'pick', pick },
-        };
-        const ran = await this.#unlessStopped(step, options);
-        if (ran === undefined) return { tokens, reason: 'stopped', ms };
-        ms += ran.ms;
-        position += next.length;
-        const [token = 0] = pickTokens(ran.scores, stage.vocabulary, pick, position, this.#draw);
-        if (endTokens.includes(token)) return { tokens, reason: 'end', endToken: token, ms };
-        tokens.push(token);
-        options.onToken(token);
-        next = [token];
-        await this.#options.letOthersIn?.();
-      }
-      return { tokens, reason: 'max-tokens', ms };
+      const maxTokens = Math.min(request.maxTokens, room);
+      return runLoop({ ...request, maxTokens }, options, {
+        stage,
+        text: this.#text,
+        drafts: this.#drafts,
+        draw: this.#draw,
+        run: (step) => this.#unlessStopped(step, options),
+        cut: (position) => this.#cut(stage, position),
+        letOthersIn: this.#options.letOthersIn ?? (async () => undefined),
+      });
     });
   }
 
@@ -157,7 +144,7 @@ class RunnerLane implements LocalLane {
       const { runner } = this.#options;
       if (runner.writeState === undefined) throw outOfReach();
       const state = await this.#openState();
-      this.#filled.cut(span, from);
+      this.#cut(span, from);
       await runner.writeState(state, { stage: index, ...span }, from, tensors);
       this.#filled.set(span, from + rows);
     });
@@ -187,7 +174,16 @@ class RunnerLane implements LocalLane {
     if (this.#closed) throw new IsthmusError('closed', 'the lane was closed');
   }
 
+  #cut(span: Span, position: number): void {
+    this.#filled.cut(span, position);
+    if (span.from === this.#place.stage.from) this.#text.cut(position);
+  }
+
   async #run(request: ForwardRequest, options: Signal): Promise<Ran> {
+    const { span, position, input } = request;
+    if (span.from === this.#place.stage.from) {
+      this.#text.put(position, input.kind === 'tokens' ? input.tokens : []);
+    }
     return this.#rows.run(request, await this.#openState(), { ...options, goOn: () => this.#checkOpen() });
   }
 

@@ -4,6 +4,7 @@
  * endpoint's answers over the wire. Which spans run where is the caller's affair; a lane keeps, for each
  * block, how many positions its state holds.
  */
+import type { WantedDrafts } from '../core/draft/proposer.ts';
 import type { Sampling } from '../core/sampling.ts';
 import type { Span } from '../core/span.ts';
 import type { TensorMap } from '../core/tensor.ts';
@@ -61,7 +62,7 @@ export interface ForwardResult {
   readonly ms: number;
 }
 
-/** A whole token loop in one place: no message per token but the token itself. */
+/** A whole token loop in one place: no message per pass but its tokens. */
 export interface LoopRequest {
   /** Position of the first of `tokens`. */
   readonly position: number;
@@ -73,6 +74,31 @@ export interface LoopRequest {
   readonly endTokens: readonly number[];
   /** New tokens at most. */
   readonly maxTokens: number;
+  /** Guesses that a pass may confirm (see `LoopDrafts`): no token is another for them. Default `auto`. */
+  readonly drafts?: WantedDrafts;
+}
+
+/** For those who take turns beside the runtime. */
+export interface TurnRequest extends LoopRequest {
+  /** Ends the loop as `stopped` behind so many passes. */
+  readonly maxPasses?: number;
+}
+
+/** One run of a loop through the model. */
+export interface LoopPass {
+  /** What it brought, in order: one more than its guesses that were right, or none where the answer ended. */
+  readonly tokens: readonly number[];
+  /** Rows that it ran; 0 where that and `ms` are not known. */
+  readonly rows: number;
+  /** Inside the runtime. */
+  readonly ms: number;
+}
+
+export interface LoopOptions {
+  /** Told of each pass that brought tokens. */
+  readonly onPass: (pass: LoopPass) => void;
+  /** Ends the loop before its next pass. */
+  readonly signal?: AbortSignal;
 }
 
 export interface LoopResult {
@@ -82,6 +108,9 @@ export interface LoopResult {
   readonly reason: 'end' | 'max-tokens' | 'stopped';
   readonly endToken?: number;
   readonly ms: number;
+  /** Guesses that were run, and those of them that were right. */
+  readonly drafted: number;
+  readonly accepted: number;
 }
 
 export interface Lane {
@@ -93,11 +122,8 @@ export interface Lane {
    * `run-failed`, `unknown-session`, `endpoint-lost`, `worker-lost`, `closed`, `aborted` (before it began).
    */
   forward(request: ForwardRequest, options?: { readonly signal?: AbortSignal }): Promise<ForwardResult>;
-  /** The loop over all blocks of the model; see `LoopRequest`. The signal stops it between tokens. */
-  loop(
-    request: LoopRequest,
-    options: { readonly onToken: (token: number) => void; readonly signal?: AbortSignal },
-  ): Promise<LoopResult>;
+  /** The loop over all blocks of the model; see `LoopRequest`. */
+  loop(request: LoopRequest, options: LoopOptions): Promise<LoopResult>;
   /** Positions that every block of the span holds. */
   filled(span: Span): number;
   /**

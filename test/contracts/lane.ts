@@ -72,7 +72,7 @@ export function laneContract(name: string, make: MakeLanes): void {
       ...options,
     });
     const answer = async (on: Lane, options: Partial<LoopRequest> = {}): Promise<readonly number[]> =>
-      (await on.loop(loop(options), { onToken: () => undefined })).tokens;
+      (await on.loop(loop(options), { onPass: () => undefined })).tokens;
     const crossing = async (
       on: Lane,
       span: Span,
@@ -97,7 +97,7 @@ export function laneContract(name: string, make: MakeLanes): void {
 
     it('makes a text in one call as token by token', async () => {
       const told: number[] = [];
-      const result = await lane.loop(loop(), { onToken: (token) => told.push(token) });
+      const result = await lane.loop(loop(), { onPass: ({ tokens }) => told.push(...tokens) });
       expect(result).toMatchObject({ reason: 'max-tokens' });
       expect(result.tokens).toHaveLength(16);
       expect(told).toEqual(result.tokens);
@@ -288,22 +288,66 @@ export function laneContract(name: string, make: MakeLanes): void {
       const told: number[] = [];
       const end = whole[at] ?? -1;
       const result = await (await another()).loop(loop({ endTokens: [end] }), {
-        onToken: (token) => told.push(token),
+        onPass: ({ tokens }) => told.push(...tokens),
       });
       expect(result).toMatchObject({ tokens: whole.slice(0, at), reason: 'end', endToken: end });
       expect(told).toEqual(whole.slice(0, at));
     });
 
-    it('stops between tokens and goes on from there', async () => {
+    it.each([
+      ['the likeliest', GREEDY],
+      ['drawn ones', { ...SAMPLED, temperature: 0.2 }],
+    ])('guesses change no token and no state: %s', async (_, sampling) => {
+      const told: number[] = [];
+      const request = loop({ sampling, tokens: text(12, 4), maxTokens: 120 });
+      const plain = await lane.loop({ ...request, drafts: 0 }, { onPass: () => undefined });
+      expect(plain).toMatchObject({ drafted: 0, accepted: 0 });
+      const guessing = await another();
+      const result = await guessing.loop(
+        { ...request, drafts: 5 },
+        {
+          onPass: ({ tokens, rows }) => {
+            told.push(...tokens);
+            // Of those that come late nothing is known.
+            if (rows > 0) expect(rows).toBeGreaterThanOrEqual(tokens.length);
+          },
+        },
+      );
+      expect(result.tokens).toEqual(plain.tokens);
+      expect(told).toEqual(plain.tokens);
+      // The text repeats itself enough for the test to be one.
+      expect(result.accepted).toBeGreaterThan(10);
+      expect(result.drafted).toBeGreaterThan(result.accepted);
+      expect(guessing.filled(all)).toBe(lane.filled(all));
+      const held = 12 + 119;
+      expectSame(await guessing.readState(all, 0, held), await lane.readState(all, 0, held));
+    });
+
+    it('ends at an end token that was guessed, and goes on from there', async () => {
+      const before = text(12, 4);
+      const whole = await answer(lane, { tokens: before, maxTokens: 120, drafts: 0 });
+      const tokens = [...before, ...whole.slice(0, 80)];
+      const end = whole[84] ?? -1;
+      const request = loop({ tokens, endTokens: [end], maxTokens: 40 });
+      const plain = await (await another()).loop({ ...request, drafts: 0 }, { onPass: () => undefined });
+      const guessing = await another();
+      const result = await guessing.loop({ ...request, drafts: 6 }, { onPass: () => undefined });
+      expect(result).toMatchObject({ tokens: plain.tokens, reason: 'end', endToken: end });
+      const held = tokens.length + plain.tokens.length;
+      expect(guessing.filled(all)).toBe(held);
+      expect(await next(guessing, held, [5])).toBe(await next(lane, held, [5]));
+    });
+
+    it('stops between passes and goes on from there', async () => {
       const whole = await answer(lane, { maxTokens: 40 });
       const stopped = await another();
       const stop = new AbortController();
       const told: number[] = [];
       const result = await stopped.loop(loop({ maxTokens: 400 }), {
         signal: stop.signal,
-        onToken: (token) => {
-          told.push(token);
-          if (told.length === 3) stop.abort();
+        onPass: ({ tokens }) => {
+          told.push(...tokens);
+          if (told.length >= 3) stop.abort();
         },
       });
       expect(result.reason).toBe('stopped');
@@ -325,8 +369,8 @@ export function laneContract(name: string, make: MakeLanes): void {
       const request = { span: all, position: 0, input: tokensIn([1]), want: pick() };
       await expect(lane.forward(request, { signal })).rejects.toMatchObject({ code: 'aborted' });
       expect(lane.filled(all)).toBe(0);
-      const onToken = (): void => expect.unreachable();
-      const stopped = await lane.loop(loop(), { signal, onToken });
+      const onPass = (): void => expect.unreachable();
+      const stopped = await lane.loop(loop(), { signal, onPass });
       expect(stopped).toMatchObject({ tokens: [], reason: 'stopped' });
     });
 
@@ -350,7 +394,7 @@ export function laneContract(name: string, make: MakeLanes): void {
 
     it('fills the context and no more', async () => {
       const tokens = text(CONTEXT - 2);
-      const result = await lane.loop(loop({ tokens }), { onToken: () => undefined });
+      const result = await lane.loop(loop({ tokens }), { onPass: () => undefined });
       expect(result).toMatchObject({ reason: 'max-tokens' });
       expect(result.tokens).toHaveLength(2);
       await next(lane, CONTEXT - 1, [1]);

@@ -7,41 +7,49 @@ import { MAX_SLICE_TOKENS } from '../../src/endpoint/limits.ts';
 import { LoadBook } from '../../src/endpoint/load-book.ts';
 import { SegmentPool } from '../../src/endpoint/segment-pool.ts';
 import { TurnQueue } from '../../src/endpoint/turn-queue.ts';
-import type { ForwardRequest, LoopRequest } from '../../src/runtime/lane.ts';
+import type {
+  ForwardRequest,
+  LoopOptions,
+  LoopPass,
+  LoopRequest,
+  LoopResult,
+  TurnRequest,
+} from '../../src/runtime/lane.ts';
 import { PREFILL_ROWS } from '../../src/runtime/lane-run.ts';
 import { decoderManifest } from '../fixtures/manifest.ts';
 
 const manifest = { ...decoderManifest(), text: { contextLength: 5000, specialTokens: {}, addBos: false } };
 const all = { from: 0, to: manifest.blocks.length };
+const NO_DRAFTS = { drafted: 0, accepted: 0 };
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Counts: each token is the position that it stands at. */
 class CountingLane implements PlacedLane {
   readonly forwards: ForwardRequest[] = [];
-  readonly slices: LoopRequest[] = [];
+  readonly slices: TurnRequest[] = [];
   endAt = Infinity;
 
   async forward(request: ForwardRequest) {
     this.forwards.push(request);
     await turn();
-    return { tokens: request.want.kind === 'pick' ? [7] : [], tensors: {}, ms: 1 };
+    return { tokens: request.want.kind === 'pick' ? [7] : [], tensors: {}, ms: 1, ...NO_DRAFTS };
   }
 
-  async loop(
-    request: LoopRequest,
-    { onToken, signal }: { readonly onToken: (token: number) => void; readonly signal?: AbortSignal },
-  ) {
+  async loop(request: TurnRequest, { onPass, signal }: LoopOptions): Promise<LoopResult> {
     this.slices.push(request);
     const tokens: number[] = [];
     while (tokens.length < request.maxTokens) {
       await turn();
-      if (signal?.aborted) return { tokens, reason: 'stopped' as const, ms: 1 };
+      if (signal?.aborted) return { tokens, reason: 'stopped', ms: 1, ...NO_DRAFTS };
       const token = request.position + request.tokens.length + tokens.length;
-      if (token === this.endAt) return { tokens, reason: 'end' as const, endToken: token, ms: 1 };
+      if (token === this.endAt) return { tokens, reason: 'end', endToken: token, ms: 1, ...NO_DRAFTS };
       tokens.push(token);
-      onToken(token);
+      onPass({ tokens: [token], rows: 1, ms: 1 });
+      if (request.maxPasses === 1 && tokens.length < request.maxTokens) {
+        return { tokens, reason: 'stopped', ms: 1, ...NO_DRAFTS };
+      }
     }
-    return { tokens, reason: 'max-tokens' as const, ms: 1 };
+    return { tokens, reason: 'max-tokens', ms: 1, ...NO_DRAFTS };
   }
 
   async readState() {
@@ -80,7 +88,7 @@ const request = (over: Partial<LoopRequest> = {}): LoopRequest => ({
 function listening(over: Partial<HostedLoopOptions> = {}) {
   const heard: number[] = [];
   const options: HostedLoopOptions = {
-    onToken: (token) => heard.push(token),
+    onPass: ({ tokens }) => heard.push(...tokens),
     beforeTurn: async () => undefined,
     halt: new AbortController().signal,
     signal: new AbortController().signal,
@@ -96,23 +104,23 @@ it('a loop that nobody waits for is one turn', async () => {
   const { lane, hosted } = setup();
   const { heard, options } = listening();
   const { result, timing } = await hosted.loop(request({ tokens: [0, 0, 0] }), options);
-  expect(result).toEqual({ reason: 'max-tokens' });
+  expect(result).toEqual({ reason: 'max-tokens', ...NO_DRAFTS });
   expect(heard).toEqual(counted(3, 10));
   expect(lane.slices).toHaveLength(1);
   expect(timing.computeMs).toBeGreaterThan(0);
 });
 
-it('a loop gives way at its next token to who comes, then goes on token by token beside others', async () => {
+it('a loop gives way at its next pass to who comes, then goes on pass by pass beside others', async () => {
   const queue = new TurnQueue();
   const long = setup(queue);
   const short = setup(queue);
   const order: string[] = [];
   let second: Promise<unknown> | undefined;
   const one = listening({
-    onToken: () => {
+    onPass: () => {
       order.push('long');
       if (order.length === 3) {
-        const options = listening({ onToken: () => order.push('short') }).options;
+        const options = listening({ onPass: () => order.push('short') }).options;
         second = short.hosted.loop(request({ maxTokens: 4 }), options);
       }
     },
@@ -184,17 +192,21 @@ it('a halt ends it at a token, an end token too, and a cancel is silent', async 
   const halted = listening({ halt: halt.signal });
   const options = {
     ...halted.options,
-    onToken: (token: number) => {
-      halted.heard.push(token);
-      if (token === 4) halt.abort();
+    onPass: ({ tokens }: LoopPass) => {
+      halted.heard.push(...tokens);
+      if (tokens.includes(4)) halt.abort();
     },
   };
-  expect((await hosted.loop(request(), options)).result).toEqual({ reason: 'stopped' });
+  expect((await hosted.loop(request(), options)).result).toEqual({ reason: 'stopped', ...NO_DRAFTS });
   expect(halted.heard).toEqual(counted(1, 4));
 
   lane.endAt = 6;
   const ended = listening();
-  expect((await hosted.loop(request(), ended.options)).result).toEqual({ reason: 'end', endToken: 6 });
+  expect((await hosted.loop(request(), ended.options)).result).toEqual({
+    reason: 'end',
+    endToken: 6,
+    ...NO_DRAFTS,
+  });
   expect(ended.heard).toEqual(counted(1, 5));
 
   const cancel = new AbortController();
@@ -209,9 +221,9 @@ it('a context that is full ends a loop that asked for more', async () => {
   const { lane, hosted } = setup();
   lane.loop = async (asked) => {
     lane.slices.push(asked);
-    return { tokens: [], reason: 'max-tokens', ms: 0 };
+    return { tokens: [], reason: 'max-tokens', ms: 0, ...NO_DRAFTS };
   };
   const { result } = await hosted.loop(request(), listening().options);
-  expect(result).toEqual({ reason: 'max-tokens' });
+  expect(result).toEqual({ reason: 'max-tokens', ...NO_DRAFTS });
   expect(lane.slices).toHaveLength(1);
 });

@@ -116,7 +116,7 @@ describe('a lane', () => {
     expect((await client.next('forwarded')).tokens).toHaveLength(1);
     expect(openStates()).toBe(1);
     const { tokens: count, rows, requests, stateBytes } = endpoint.metrics();
-    expect({ count, rows }).toEqual({ count: 6, rows: 3 + 1 + 5 + 3 });
+    expect({ count, rows }).toEqual({ count: 6, rows: 3 + 1 + 4 + 3 });
     expect(requests).toEqual({ 'lane:forward': 2, 'lane:loop': 1 });
     expect(stateBytes).toBeGreaterThan(0);
     client.send({ type: 'cancel', id: 1 });

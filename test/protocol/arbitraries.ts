@@ -7,6 +7,7 @@ import type { DType, Tensor } from '../../src/core/tensor.ts';
 import { byteLengthOf, DTYPE_BYTES, makeTensor } from '../../src/core/tensor.ts';
 import { ERROR_CODES, type ErrorCode } from '../../src/errors.ts';
 import type { ForwardMessage } from '../../src/protocol/lane-messages.ts';
+import { MAX_DRAFTS } from '../../src/protocol/limits.ts';
 import type { ClientMessage, ServerMessage } from '../../src/protocol/messages.ts';
 
 const dtypes = fc.constantFrom(...(Object.keys(DTYPE_BYTES) as DType[]));
@@ -117,6 +118,9 @@ export const clientMessages: fc.Arbitrary<ClientMessage> = fc.oneof(
       endTokens: tokens,
       maxTokens: steps,
     })
+    .chain((loop) =>
+      fc.option(fc.nat(MAX_DRAFTS)).map((drafts) => (drafts === null ? loop : { ...loop, drafts })),
+    )
     .chain((loop) => wanted.map((words) => ({ ...loop, ...words }))),
   fc.record({ type: fc.constant('halt' as const), id: ids, call: calls }),
   fc
@@ -176,7 +180,16 @@ export const serverMessages: fc.Arbitrary<ServerMessage> = fc.oneof(
     load: loads,
   }),
   fc.record(
-    { type: fc.constant('tokens' as const), id: ids, step: steps, tokens, timing, segments, words },
+    {
+      type: fc.constant('tokens' as const),
+      id: ids,
+      step: steps,
+      tokens,
+      timing,
+      segments,
+      words,
+      rows: fc.nat(999),
+    },
     { requiredKeys: ['type', 'id', 'step', 'tokens', 'timing'] },
   ),
   fc.record(
@@ -218,6 +231,8 @@ export const serverMessages: fc.Arbitrary<ServerMessage> = fc.oneof(
       call: calls,
       reason: fc.constantFrom('end' as const, 'max-tokens' as const, 'stopped' as const),
       endToken: fc.nat(2 ** 31 - 1),
+      drafted: fc.nat(9999),
+      accepted: fc.nat(999),
       timing,
     },
     { requiredKeys: ['type', 'id', 'call', 'reason', 'timing'] },

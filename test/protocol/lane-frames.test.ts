@@ -97,6 +97,8 @@ describe('refused', () => {
     ['no tokens', { tokens: [] }, 'bad-frame'],
     ['a token over the bound', { tokens: [2 ** 31] }, 'limit-exceeded'],
     ['too many end tokens', { end_tokens: Array(257).fill(1) }, 'limit-exceeded'],
+    ['too many guesses', { drafts: limits.MAX_DRAFTS + 1 }, 'limit-exceeded'],
+    ['guesses that are a text', { drafts: '4' }, 'bad-frame'],
     ['too many tokens', { max_tokens: limits.MAX_TOKENS_PER_REQUEST + 1 }, 'limit-exceeded'],
     ['no sampling', { sampling: undefined }, 'bad-frame'],
   ])('loop: %s', (_, over, code) => {

@@ -39,7 +39,7 @@ async function answer(
   tokens: readonly number[],
 ): Promise<readonly number[]> {
   const request = { position, tokens, sampling: GREEDY, answer: [], endTokens: [], maxTokens: 12 };
-  return (await lane.loop(request, { onToken: () => undefined })).tokens;
+  return (await lane.loop(request, { onPass: () => undefined })).tokens;
 }
 
 describe.each([

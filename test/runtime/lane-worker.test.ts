@@ -50,8 +50,8 @@ describe('a lane behind a worker', () => {
     const lane = await open();
     const told: number[] = [];
     const looping = lane.loop(request, {
-      onToken: (token) => {
-        told.push(token);
+      onPass: ({ tokens }) => {
+        told.push(...tokens);
         calls.end(new IsthmusError('worker-lost', 'it died'));
       },
     });

@@ -91,7 +91,7 @@ describe('a lane on a runner', () => {
     await runner.load({ stage: 0, ...all });
     const lane = createLane({ manifest: pkg.manifest, runner, chunkRows: 4 });
     const request = { position: 0, tokens, sampling: GREEDY, answer: [], endTokens: [], maxTokens: 12 };
-    const { tokens: whole } = await lane.loop(request, { onToken: () => undefined });
+    const { tokens: whole } = await lane.loop(request, { onPass: () => undefined });
     const drafts = whole.slice(0, 11);
     const input = tokensIn([...tokens, ...drafts]);
     const result = await lane.forward({ span: all, position: 0, input, want: pick({ drafts }) });
@@ -186,11 +186,11 @@ describe('a lane on a runner', () => {
     expect(device.states.size).toBe(0);
     const request = { position: 0, tokens, sampling: GREEDY, answer: [], endTokens: [], maxTokens: 300 };
     let closing: Promise<void> | undefined;
-    const onToken = (): void => {
+    const onPass = (): void => {
       expect(device.states.size).toBe(1);
       closing ??= lane.close();
     };
-    await expect(lane.loop(request, { onToken })).rejects.toMatchObject({ code: 'closed' });
+    await expect(lane.loop(request, { onPass })).rejects.toMatchObject({ code: 'closed' });
     await closing;
     expect(device.states.size).toBe(0);
   });
@@ -202,7 +202,7 @@ describe('a lane on a runner', () => {
     await loadBlocks(pkg, device);
     const lane = await device.openLane();
     const request = { position: 0, tokens, sampling: GREEDY, answer: [], endTokens: [], maxTokens: 300 };
-    const loop = lane.loop(request, { onToken: () => device.die() });
+    const loop = lane.loop(request, { onPass: () => device.die() });
     await expect(loop).rejects.toMatchObject({ code: 'worker-lost' });
     await lane.close();
     await expect(device.openLane()).rejects.toMatchObject({ code: 'worker-lost' });

@@ -82,7 +82,7 @@ describe.skipIf(whyNot !== undefined)(`SmolLM2${whyNot === undefined ? '' : `: $
       const prompt = tokenizer.encode(`<|im_start|>user\n${question}<|im_end|>\n<|im_start|>assistant\n`);
       const { tokens } = await lane.loop(
         { position: 0, tokens: prompt, sampling: GREEDY, answer: [], endTokens: [], maxTokens: NEW_TOKENS },
-        { onToken: () => undefined },
+        { onPass: () => undefined },
       );
       expect(tokens).toHaveLength(NEW_TOKENS);
       // The reference reads our answer: each row says what it would have said there.

@@ -48,7 +48,7 @@ export class LaneCalls {
     this.#place = loopOf(options.manifest);
   }
 
-  /** @param halt ends a loop at its next token */
+  /** @param halt ends a loop at its next pass */
   async answer(call: LaneCall, halt: AbortSignal): Promise<void> {
     switch (call.type) {
       case 'forward':
@@ -86,17 +86,18 @@ export class LaneCalls {
   async #loop(message: LoopMessage, halt: AbortSignal): Promise<void> {
     const { lane, metrics, open, teller, signal, send, room } = this.#options;
     const { call, position, tokens, sampling, answer, endTokens, maxTokens } = message;
-    const request: LoopRequest = { position, tokens, sampling, answer, endTokens, maxTokens };
+    const { drafts = 'auto' } = message;
+    const request: LoopRequest = { position, tokens, sampling, answer, endTokens, maxTokens, drafts };
     checkLoop(request, this.#place, position);
     const { stage } = this.#place;
     let step = 0;
     const { result, timing } = await lane.loop(request, {
-      onToken: (token, lap) => {
-        const words = message.words && teller.of([token]);
-        send({ type: 'tokens', id: open.id, step, tokens: [token], ...words, timing: lap });
-        step += 1;
-        metrics.tokens(1);
-        metrics.rows(1);
+      onPass: ({ tokens: made, rows }, lap) => {
+        const words = message.words && teller.of(made);
+        send({ type: 'tokens', id: open.id, step, tokens: made, ...words, ...moreRows(rows), timing: lap });
+        step += made.length;
+        metrics.tokens(made.length);
+        metrics.rows(step === made.length ? 0 : rows);
       },
       beforeTurn: async (positions) => {
         await room();
@@ -109,7 +110,9 @@ export class LaneCalls {
     metrics.worked(timing);
     await room();
     throwIfAborted(signal);
-    send({ type: 'looped', id: open.id, call, ...result, timing });
+    const { drafted, accepted, ...ended } = result;
+    const guessed = drafted > 0 ? { drafted, accepted } : {};
+    send({ type: 'looped', id: open.id, call, ...ended, ...guessed, timing });
   }
 
   async #readState(message: ReadStateMessage): Promise<void> {
@@ -167,6 +170,11 @@ export class LaneCalls {
     throwIfAborted(signal);
     send({ type: 'forwarded', id: open.id, ...answer }, encode);
   }
+}
+
+/** One is what a step has, and goes without saying. */
+function moreRows(rows: number): { readonly rows?: number } {
+  return rows > 1 ? { rows } : {};
 }
 
 function checkStateBytes(

@@ -1,4 +1,5 @@
 /** Asking the worker for something, as the parts that live on this side of it see it. */
+import type { LoopOptions } from '../../runtime/lane.ts';
 import type { LoadOptions } from '../../runtime/runner.ts';
 import type { CallName, Calls } from './messages.ts';
 
@@ -6,7 +7,7 @@ import type { CallName, Calls } from './messages.ts';
 export interface CallOptions {
   readonly transfer?: readonly ArrayBuffer[];
   readonly onProgress?: LoadOptions['onProgress'];
-  readonly onToken?: (token: number) => void;
+  readonly onPass?: LoopOptions['onPass'];
   readonly signal?: AbortSignal | undefined;
 }
 

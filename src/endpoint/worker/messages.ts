@@ -6,7 +6,7 @@ import type { Segment, Span } from '../../core/span.ts';
 import type { TensorMap } from '../../core/tensor.ts';
 import type { WireError } from '../../errors.ts';
 import type { Manifest } from '../../package/manifest.ts';
-import type { ForwardRequest, ForwardResult, LoopRequest, LoopResult } from '../../runtime/lane.ts';
+import type { ForwardRequest, ForwardResult, LoopPass, LoopResult, TurnRequest } from '../../runtime/lane.ts';
 import type { RunRequest, RunResult, StateId } from '../../runtime/runner.ts';
 
 /** Given to the worker when it starts. */
@@ -27,9 +27,9 @@ export interface Calls {
     readonly takes: { readonly lane: LaneId; readonly request: ForwardRequest };
     readonly yields: ForwardResult;
   };
-  /** Its tokens come first, each as a `token`. */
+  /** What its passes bring comes first, each as a `pass`. */
   loop: {
-    readonly takes: { readonly lane: LaneId; readonly request: LoopRequest };
+    readonly takes: { readonly lane: LaneId; readonly request: TurnRequest };
     readonly yields: LoopResult;
   };
   readState: {
@@ -78,7 +78,7 @@ export type FromWorker =
   | { readonly kind: 'result'; readonly id: number; readonly value: Calls[CallName]['yields'] }
   | { readonly kind: 'failure'; readonly id: number; readonly error: WireError }
   | { readonly kind: 'progress'; readonly id: number; readonly done: number; readonly total: number }
-  | { readonly kind: 'token'; readonly id: number; readonly token: number }
+  | { readonly kind: 'pass'; readonly id: number; readonly pass: LoopPass }
   | { readonly kind: 'read'; readonly id: number; readonly path: string };
 
 /** The half of a `MessagePort` or `Worker` that both sides use. */

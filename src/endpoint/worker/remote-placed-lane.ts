@@ -2,7 +2,13 @@
 import type { Span } from '../../core/span.ts';
 import type { TensorMap } from '../../core/tensor.ts';
 import { throwIfAborted } from '../../errors.ts';
-import type { ForwardRequest, ForwardResult, LoopRequest, LoopResult } from '../../runtime/lane.ts';
+import type {
+  ForwardRequest,
+  ForwardResult,
+  LoopOptions,
+  LoopResult,
+  TurnRequest,
+} from '../../runtime/lane.ts';
 import type { PlacedLane } from '../lane-runner.ts';
 import type { CallWorker } from './call-worker.ts';
 import { compact } from './compact.ts';
@@ -29,10 +35,7 @@ export class RemotePlacedLane implements PlacedLane {
     return this.#call('forward', argument, { ...options, transfer });
   }
 
-  loop(
-    request: LoopRequest,
-    options: { readonly onToken: (token: number) => void; readonly signal?: AbortSignal },
-  ): Promise<LoopResult> {
+  loop(request: TurnRequest, options: LoopOptions): Promise<LoopResult> {
     return this.#call('loop', { lane: this.#id, request }, options);
   }
 

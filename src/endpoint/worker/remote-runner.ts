@@ -23,7 +23,7 @@ export interface RemoteRunnerOptions {
   readonly end: () => Promise<void>;
 }
 
-interface Pending extends Pick<CallOptions, 'onProgress' | 'onToken'> {
+interface Pending extends Pick<CallOptions, 'onProgress' | 'onPass'> {
   readonly resolve: (value: Calls[CallName]['yields']) => void;
   readonly reject: (error: IsthmusError) => void;
 }
@@ -113,7 +113,7 @@ export class RemoteRunner implements LaneRunner {
   #post<Name extends CallName>(
     name: Name,
     argument: Calls[Name]['takes'],
-    { transfer = [], onProgress, onToken }: CallOptions = {},
+    { transfer = [], onProgress, onPass }: CallOptions = {},
   ): Promise<Calls[Name]['yields']> {
     const id = this.#nextId;
     this.#nextId += 1;
@@ -124,7 +124,7 @@ export class RemoteRunner implements LaneRunner {
         resolve: settle,
         reject,
         ...(onProgress && { onProgress }),
-        ...(onToken && { onToken }),
+        ...(onPass && { onPass }),
       });
       this.#options.port.postMessage({ kind: 'call', id, name, argument } as Call, transfer);
     });
@@ -140,8 +140,8 @@ export class RemoteRunner implements LaneRunner {
       pending?.onProgress?.(message.done, message.total);
       return;
     }
-    if (message.kind === 'token') {
-      pending?.onToken?.(message.token);
+    if (message.kind === 'pass') {
+      pending?.onPass?.(message.pass);
       return;
     }
     this.#pending.delete(message.id);

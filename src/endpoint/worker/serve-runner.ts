@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { fromWireError, toWireError } from '../../errors.ts';
 import type { Manifest } from '../../package/manifest.ts';
+import type { LoopPass } from '../../runtime/lane.ts';
 import type { PackageSource, SpanRunner } from '../../runtime/runner.ts';
 import { compact } from './compact.ts';
 import { LaneShelf } from './lane-shelf.ts';
@@ -83,8 +84,8 @@ export function serveRunner(
       }
       case 'loop': {
         const { lane, request } = call.argument;
-        const onToken = (token: number): void => port.postMessage({ kind: 'token', id, token }, []);
-        const value = await abortable(id, (signal) => lanes.get(lane).loop(request, { signal, onToken }));
+        const onPass = (pass: LoopPass): void => port.postMessage({ kind: 'pass', id, pass }, []);
+        const value = await abortable(id, (signal) => lanes.get(lane).loop(request, { signal, onPass }));
         port.postMessage({ kind: 'result', id, value }, []);
         return;
       }

@@ -34,8 +34,8 @@ export function createLaneHost({ create, jobs }: LaneHostOptions): LaneApi {
       }),
     laneForward: (id, request, job) =>
       answer(id, (lane) => jobs.run(job, (signal) => lane.forward(request, { signal }))),
-    laneLoop: (id, request, job, onToken) =>
-      answer(id, (lane) => jobs.run(job, (signal) => lane.loop(request, { onToken, signal }))),
+    laneLoop: (id, request, job, onPass) =>
+      answer(id, (lane) => jobs.run(job, (signal) => lane.loop(request, { onPass, signal }))),
     laneReadState: (id, span, from, to) => answer(id, (lane) => lane.readState(span, from, to)),
     laneWriteState: (id, span, from, tensors) => answer(id, (lane) => lane.writeState(span, from, tensors)),
     closeLane: (id) =>

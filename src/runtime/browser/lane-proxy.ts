@@ -2,11 +2,11 @@
 import type { Span } from '../../core/span.ts';
 import type { TensorMap } from '../../core/tensor.ts';
 import type { Manifest } from '../../package/manifest.ts';
-import type { ForwardRequest, ForwardResult, Lane, LoopRequest, LoopResult } from '../lane.ts';
+import type { ForwardRequest, ForwardResult, Lane, LoopOptions, LoopRequest, LoopResult } from '../lane.ts';
 import { loopOf } from '../lane-check.ts';
 import { FilledBlocks } from '../lane-filled.ts';
 import type { LaneAnswer, LaneId } from './worker-api.ts';
-import { type WorkerCalls, withTokens } from './worker-calls.ts';
+import { type WorkerCalls, withPasses } from './worker-calls.ts';
 import type { RemoteWorker } from './worker-link.ts';
 
 type Signal = { readonly signal?: AbortSignal };
@@ -33,12 +33,9 @@ class LaneProxy implements Lane {
     return this.#ask(signal, (remote, job) => remote.laneForward(this.#id, request, job));
   }
 
-  async loop(
-    request: LoopRequest,
-    { signal, onToken }: Signal & { readonly onToken: (token: number) => void },
-  ): Promise<LoopResult> {
-    if (signal?.aborted) return { tokens: [], reason: 'stopped', ms: 0 };
-    return withTokens(onToken, (tell) =>
+  async loop(request: LoopRequest, { signal, onPass }: LoopOptions): Promise<LoopResult> {
+    if (signal?.aborted) return { tokens: [], reason: 'stopped', ms: 0, drafted: 0, accepted: 0 };
+    return withPasses(onPass, (tell) =>
       this.#ask(signal, (remote, job) => remote.laneLoop(this.#id, request, job, tell)),
     );
   }

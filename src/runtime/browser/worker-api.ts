@@ -4,7 +4,7 @@ import type { Segment, Span } from '../../core/span.ts';
 import type { TensorMap } from '../../core/tensor.ts';
 import { fromWireError, toWireError, type WireError } from '../../errors.ts';
 import type { Manifest } from '../../package/manifest.ts';
-import type { ForwardRequest, ForwardResult, LoopRequest, LoopResult } from '../lane.ts';
+import type { ForwardRequest, ForwardResult, LoopPass, LoopRequest, LoopResult } from '../lane.ts';
 import type { GenerateRequest, GenerateResult, RunRequest, RunResult, StateId } from '../runner.ts';
 import type { WordsMessages } from '../words.ts';
 import type { WebProvider } from './ort-web.ts';
@@ -47,7 +47,7 @@ export interface LaneApi {
     lane: LaneId,
     request: LoopRequest,
     job: number,
-    onToken: (token: number) => void,
+    onPass: (pass: LoopPass) => void,
   ): Promise<LaneAnswer<LoopResult>>;
   laneReadState(lane: LaneId, span: Span, from: number, to: number): Promise<LaneAnswer<TensorMap>>;
   laneWriteState(lane: LaneId, span: Span, from: number, tensors: TensorMap): Promise<LaneAnswer<void>>;

@@ -3,6 +3,7 @@
  * is raced against the worker's end.
  */
 import { IsthmusError, throwIfAborted } from '../../errors.ts';
+import type { LoopPass } from '../lane.ts';
 import { type Outcome, unwrap } from './worker-api.ts';
 import { callbackProxy, connectWorker, disconnectWorker, type RemoteWorker } from './worker-link.ts';
 
@@ -87,21 +88,35 @@ export class WorkerCalls {
  * Runs work that tells tokens as they are made. They travel on a port of their own: the last ones may
  * come after the result, which has them all, and are then late.
  */
-export async function withTokens<T extends { readonly tokens: readonly number[] }>(
+export function withTokens<T extends { readonly tokens: readonly number[] }>(
   tell: (token: number) => void,
   work: (onToken: (token: number) => void) => Promise<T>,
 ): Promise<T> {
+  return withPasses(
+    ({ tokens }) => {
+      for (const token of tokens) tell(token);
+    },
+    (onPass) => work((token) => onPass({ tokens: [token], rows: 1, ms: 0 })),
+  );
+}
+
+/** The same of a lane's loop, pass by pass. What passes took that come late is not known. */
+export async function withPasses<T extends { readonly tokens: readonly number[] }>(
+  tell: (pass: LoopPass) => void,
+  work: (onPass: (pass: LoopPass) => void) => Promise<T>,
+): Promise<T> {
   let told = 0;
   let over = false;
-  const onToken = callbackProxy((token: number) => {
+  const onPass = callbackProxy((pass: LoopPass) => {
     if (over) return;
-    told += 1;
-    tell(token);
+    told += pass.tokens.length;
+    tell(pass);
   });
   try {
-    const result = await work(onToken);
+    const result = await work(onPass);
     over = true;
-    for (const token of result.tokens.slice(told)) tell(token);
+    const late = result.tokens.slice(told);
+    if (late.length > 0) tell({ tokens: late, rows: 0, ms: 0 });
     return result;
   } finally {
     over = true;

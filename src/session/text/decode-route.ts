@@ -1,22 +1,22 @@
-/** The token loop over a route: in one place, or step by step over a link with tokens proposed ahead. */
+/** The token loop over a route: in one place, which guesses by itself, or step by step over a link with guesses from here. */
+import type { Trip, WantedDrafts } from '../../core/draft/proposer.ts';
 import type { Sampling } from '../../core/sampling.ts';
 import { throwIfAborted } from '../../errors.ts';
+import type { LoopPass } from '../../runtime/lane.ts';
 import { laneAt, type RouteRun } from './lane-set.ts';
 import type { Route } from './route.ts';
 import { fillRoute, startsOf } from './run-route.ts';
 
-/** Proposes what may come next; see `draft.ts`. */
+/** Proposes what may come next; see `core/draft`. */
 export interface Proposals {
+  /** What is wanted of a place that proposes by itself. */
+  readonly wanted: WantedDrafts;
+  /** What came of those. */
+  note(loop: { readonly drafted: number; readonly accepted: number }): void;
   /** At most `most` tokens that may follow `tokens`; empty when it does not pay. */
   propose(tokens: readonly number[], most: number): readonly number[];
   /** One trip took `ms` with `drafted` proposals, of which so many were right. */
   learn(trip: Trip): void;
-}
-
-export interface Trip {
-  readonly drafted: number;
-  readonly accepted: number;
-  readonly ms: number;
 }
 
 export interface DecodeRequest {
@@ -49,7 +49,7 @@ export async function decodeRoute(request: DecodeRequest, run: RouteRun): Promis
 }
 
 async function loopInOnePlace(request: DecodeRequest, run: RouteRun): Promise<DecodeEnd> {
-  const { route, tokens, answerFrom, halt } = request;
+  const { route, tokens, answerFrom, proposals, halt } = request;
   const [leg] = route.legs;
   if (leg === undefined || tokens.length >= request.until) return { reason: 'max-tokens' };
   const lane = laneAt(run.lanes, leg.place);
@@ -57,9 +57,9 @@ async function loopInOnePlace(request: DecodeRequest, run: RouteRun): Promise<De
   const began = run.now();
   let firstMs: number | undefined;
   let lastMs = 0;
-  let made = 0;
+  const steps: LoopPass[] = [];
   const known = tokens.length;
-  const { reason } = await lane.loop(
+  const { reason, ...guessed } = await lane.loop(
     {
       position,
       tokens: tokens.slice(position),
@@ -67,22 +67,24 @@ async function loopInOnePlace(request: DecodeRequest, run: RouteRun): Promise<De
       answer: tokens.slice(answerFrom),
       endTokens: request.endTokens,
       maxTokens: request.until - known,
+      drafts: proposals.wanted,
     },
     {
       signal: halt,
-      onToken: (token) => {
-        lastMs = run.now() - began;
-        firstMs ??= lastMs;
-        made += 1;
-        request.take(token);
+      onPass: (pass) => {
+        if (pass.rows > 0 || firstMs === undefined) lastMs = run.now() - began;
+        if (firstMs === undefined) firstMs = lastMs;
+        else if (pass.rows > 0) steps.push(pass);
+        for (const token of pass.tokens) if (!request.take(token)) break;
       },
     },
   );
+  proposals.note(guessed);
   if (firstMs !== undefined) run.onLeg?.(leg, known - position, firstMs);
-  if (firstMs !== undefined && made > 1) {
-    const each = (lastMs - firstMs) / (made - 1);
-    for (let step = 1; step < made; step += 1) run.onLeg?.(leg, 1, each);
-  }
+  // By this end's clock, what passes between the runtime and here included.
+  const inside = steps.reduce((sum, { ms }) => sum + ms, 0);
+  const outside = (lastMs - (firstMs ?? 0) - inside) / Math.max(1, steps.length);
+  for (const { rows, ms } of steps) run.onLeg?.(leg, rows, Math.max(0, ms + outside));
   return { reason: reason === 'stopped' ? 'halted' : reason };
 }
 

@@ -49,7 +49,7 @@ export interface TextRequest {
   readonly move: boolean;
   readonly fallback: boolean;
   readonly proposals: Proposals;
-  /** What trips of a route with a cut may be expected to bring, by what is known of this text and those before it. */
+  /** What trips and passes may be expected to bring, by what is known of this text and those before it. */
   readonly trips: (text: readonly number[]) => readonly GuessedTrip[];
   readonly now: () => number;
   readonly pause: (ms: number) => Promise<void>;

@@ -4,8 +4,8 @@
  * never learn it of texts that run elsewhere. Pure but for its own numbers.
  */
 
-import type { Drafter } from './draft.ts';
-import { MAX_DRAFTS } from './draft-length.ts';
+import { MAX_DRAFTS } from '../../core/draft/draft-length.ts';
+import type { Drafter } from '../../core/draft/drafter.ts';
 
 /** A trip with so many guesses asked for, on the mean. */
 export interface GuessedTrip {

@@ -2,7 +2,14 @@
 import type { Span } from '../../core/span.ts';
 import type { TensorMap } from '../../core/tensor.ts';
 import { InTurn } from '../../runtime/in-turn.ts';
-import type { ForwardRequest, ForwardResult, Lane, LoopRequest, LoopResult } from '../../runtime/lane.ts';
+import type {
+  ForwardRequest,
+  ForwardResult,
+  Lane,
+  LoopOptions,
+  LoopRequest,
+  LoopResult,
+} from '../../runtime/lane.ts';
 import { KeptRows } from './kept-rows.ts';
 
 type Options = { readonly signal?: AbortSignal };
@@ -84,10 +91,7 @@ export class HeldLane {
     return this.#rows(span, position, rows, () => this.lane.forward(request, options));
   }
 
-  async loop(
-    request: LoopRequest,
-    options: Options & { readonly onToken: (token: number) => void },
-  ): Promise<LoopResult> {
+  async loop(request: LoopRequest, options: LoopOptions): Promise<LoopResult> {
     await this.#left?.ended;
     const all = { from: 0, to: this.#filled.length };
     this.#set(all, request.position);

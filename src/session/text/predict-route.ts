@@ -3,7 +3,7 @@ import type { Manifest } from '../../package/manifest.ts';
 import { type Goal, limitOf, type PlanUse, scoreOf } from '../../planner/objective.ts';
 import type { LinkEstimate } from '../../planner/types.ts';
 import { crossing, MESSAGE_BYTES } from './crossing-bytes.ts';
-import { type GuessedTrip, NO_GUESSES } from './guess-book.ts';
+import type { GuessedTrip } from './guess-book.ts';
 import { overlapMs, type Stage } from './overlap.ts';
 import type { Pace } from './pace.ts';
 import { type Leg, type PlaceName, type Route, usesPlace } from './route.ts';
@@ -25,7 +25,7 @@ export interface Situation {
   readonly lacking: (leg: Leg) => number;
   /** Tokens still expected. */
   readonly newTokens: number;
-  /** What a trip under a route with a cut may bring, by the guesses that go with it; the best is taken. Not empty. */
+  /** What a trip, or a pass of one place's own loop, may bring, by the guesses that go with it; the best is taken. Not empty. */
   readonly trips: readonly GuessedTrip[];
   readonly goal: Goal;
 }
@@ -95,9 +95,8 @@ export function predictRoute(route: Route, situation: Situation): RoutePredictio
   };
 }
 
-/** Of one of the later tokens: a trip's share where there is a cut, with the guesses that make it least. */
+/** Of one of the later tokens: a trip's or a pass's share, with the guesses that make it least. */
 function perToken(route: Route, situation: Situation): Use {
-  if (route.legs.length === 1) return ofTrip(route, situation, NO_GUESSES);
   return situation.trips
     .map((trip) => ofTrip(route, situation, trip))
     .reduce((best, one) => (timeOf(one) < timeOf(best) ? one : best));

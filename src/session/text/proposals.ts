@@ -1,70 +1,62 @@
-/** What is proposed ahead of a trip: guesses from the text itself, as many as are expected to pay. */
+/** What a session's answers guess ahead, and what became of it: on trips of a cut, and in a place's own loop. */
 
-import type { Proposals, Trip } from './decode-route.ts';
-import type { Drafter } from './draft.ts';
-import { DraftLength, MAX_DRAFTS } from './draft-length.ts';
-import { LookupDrafter } from './draft-lookup.ts';
+import { Proposer, type Trip, type WantedDrafts } from '../../core/draft/proposer.ts';
+import type { Proposals } from './decode-route.ts';
 import type { Pace } from './pace.ts';
 import type { PlaceName } from './route.ts';
-import { TripFit } from './trip-fit.ts';
 
-export interface ProposerOptions {
+export interface TripExpectation {
   readonly rttMs: () => number;
   readonly paces: { readonly [place in PlaceName]: Pace };
   readonly blocks: number;
-  readonly drafter?: Drafter;
 }
 
-export class Proposer implements Proposals {
-  readonly #options: ProposerOptions;
-  readonly #drafter: Drafter;
-  #length = new DraftLength();
-  #fit: TripFit | undefined;
-  #wanted: 'auto' | number = 'auto';
-  #drafted = 0;
-  #accepted = 0;
+/** Half here and half there, before it is known. */
+export function expectedTripMs({ rttMs, paces, blocks }: TripExpectation, rows: number): number {
+  const half = { from: 0, to: Math.max(1, Math.floor(blocks / 2)) };
+  return rttMs() + paces.device.ms(half, rows) + paces.endpoint.ms(half, rows);
+}
 
-  constructor(options: ProposerOptions) {
-    this.#options = options;
-    this.#drafter = options.drafter ?? new LookupDrafter();
+interface Counts {
+  readonly drafted: number;
+  readonly accepted: number;
+}
+
+export class TextProposals implements Proposals {
+  readonly #proposer: Proposer;
+  #counts: Counts = { drafted: 0, accepted: 0 };
+
+  constructor(expected: TripExpectation) {
+    this.#proposer = new Proposer({ expectedMs: (rows) => expectedTripMs(expected, rows) });
+  }
+
+  get wanted(): WantedDrafts {
+    return this.#proposer.wanted;
   }
 
   /** A new answer, whose text may be easier or harder to guess than the last. */
-  begin(wanted: 'auto' | number): void {
-    this.#wanted = wanted;
-    this.#length = new DraftLength();
-    this.#fit = undefined;
-    this.#drafted = 0;
-    this.#accepted = 0;
+  begin(wanted: WantedDrafts): void {
+    this.#proposer.begin(wanted);
+    this.#counts = { drafted: 0, accepted: 0 };
   }
 
   propose(tokens: readonly number[], most: number): readonly number[] {
-    const wanted =
-      this.#wanted === 'auto'
-        ? this.#length.next(this.#tripFit().times())
-        : Math.min(this.#wanted, MAX_DRAFTS);
-    // Asked even for none: it follows the text as it grows.
-    return this.#drafter.propose(tokens, Math.max(0, Math.min(most, wanted)));
+    return this.#proposer.propose(tokens, most);
   }
 
-  learn({ drafted, accepted, ms }: Trip): void {
-    this.#tripFit().learn(drafted + 1, ms);
-    this.#length.observe(this.#tripFit().times(), drafted, accepted);
-    this.#drafted += drafted;
-    this.#accepted += accepted;
+  learn(trip: Trip): void {
+    this.#proposer.learn(trip);
+    this.note(trip);
   }
 
-  counts(): { readonly drafted: number; readonly accepted: number } {
-    return { drafted: this.#drafted, accepted: this.#accepted };
+  note({ drafted, accepted }: Counts): void {
+    this.#counts = {
+      drafted: this.#counts.drafted + drafted,
+      accepted: this.#counts.accepted + accepted,
+    };
   }
 
-  #tripFit(): TripFit {
-    const { rttMs, paces, blocks } = this.#options;
-    // Half here and half there, before it is known.
-    const half = { from: 0, to: Math.max(1, Math.floor(blocks / 2)) };
-    this.#fit ??= new TripFit(
-      (rows) => rttMs() + paces.device.ms(half, rows) + paces.endpoint.ms(half, rows),
-    );
-    return this.#fit;
+  counts(): Counts {
+    return this.#counts;
   }
 }

@@ -11,7 +11,14 @@ import type { EncodeOptions } from '../../protocol/frame.ts';
 import type { ForwardedMessage } from '../../protocol/lane-messages.ts';
 import { MAX_TOKENS_PER_REQUEST } from '../../protocol/limits.ts';
 import type { EndpointTiming } from '../../protocol/messages.ts';
-import type { ForwardRequest, ForwardResult, Lane, LoopRequest, LoopResult } from '../../runtime/lane.ts';
+import type {
+  ForwardRequest,
+  ForwardResult,
+  Lane,
+  LoopOptions,
+  LoopRequest,
+  LoopResult,
+} from '../../runtime/lane.ts';
 import { checkForward, checkLoop, type LoopPlace, loopOf, rowsOf } from '../../runtime/lane-check.ts';
 import { FilledBlocks } from '../../runtime/lane-filled.ts';
 import { joinPieces } from '../../runtime/lane-rows.ts';
@@ -107,16 +114,13 @@ class WireLane implements RemoteLane {
     }
   }
 
-  async loop(
-    request: LoopRequest,
-    { signal, onToken }: Signal & { readonly onToken: (token: number) => void },
-  ): Promise<LoopResult> {
+  async loop(request: LoopRequest, { signal, onPass }: LoopOptions): Promise<LoopResult> {
     let sent: SentCall<HeardLoop>;
     try {
-      sent = await this.#calls.send(() => this.#sendLoop(request, onToken), signal);
+      sent = await this.#calls.send(() => this.#sendLoop(request, onPass), signal);
     } catch (error) {
       if (!(signal?.aborted && isIsthmusError(error) && error.code === 'aborted')) throw error;
-      return { tokens: [], reason: 'stopped', ms: 0 };
+      return { tokens: [], reason: 'stopped', ms: 0, drafted: 0, accepted: 0 };
     }
     const halt = (): void => this.#calls.halt(sent.number);
     if (signal?.aborted) halt();
@@ -224,16 +228,16 @@ class WireLane implements RemoteLane {
     return { tokens, tensors: {}, ms };
   }
 
-  #sendLoop(request: LoopRequest, onToken: (token: number) => void): SentCall<HeardLoop> {
+  #sendLoop(request: LoopRequest, onPass: LoopOptions['onPass']): SentCall<HeardLoop> {
     const { stage, contextLength } = this.#place;
     checkLoop(request, this.#place, this.#filled.reach(stage));
-    const { position, tokens, sampling, answer, endTokens } = request;
+    const { position, tokens, sampling, answer, endTokens, drafts = 'auto' } = request;
     const room = contextLength - position - tokens.length;
     const maxTokens = Math.min(request.maxTokens, room, MAX_TOKENS_PER_REQUEST);
     const loop = { type: 'loop', position, tokens, sampling, answer, endTokens, maxTokens } as const;
-    const message: UnsentCall = { ...loop, ...this.#link.wantedWords() };
+    const most = drafts === 'auto' ? {} : { drafts };
+    const message: UnsentCall = { ...loop, ...most, ...this.#link.wantedWords() };
     const tell = this.#timed('token', stage);
-    let rows = tokens.length;
     const sent = this.#calls.call(
       message,
       async (next, number) => {
@@ -242,13 +246,10 @@ class WireLane implements RemoteLane {
           number,
           { ...request, maxTokens },
           {
-            onToken: (token) => {
-              if (!this.#calls.isOver) onToken(token);
+            onPass: (pass) => {
+              if (!this.#calls.isOver) onPass(pass);
             },
-            onTiming: (timing) => {
-              tell(rows, timing);
-              rows = 1;
-            },
+            onTiming: tell,
             halt: () => this.#calls.halt(number),
             vocabulary: stage.vocabulary,
           },

@@ -1,13 +1,14 @@
 /** The whole loop on the endpoint, as its client hears it: tokens in order, then how it ended. */
 import { IsthmusError } from '../../errors.ts';
 import type { EndpointTiming, TokensMessage } from '../../protocol/messages.ts';
-import type { LoopRequest, LoopResult } from '../../runtime/lane.ts';
+import type { LoopPass, LoopRequest, LoopResult } from '../../runtime/lane.ts';
 import type { NextMessage } from './remote-calls.ts';
 
 export interface LoopListener {
-  /** What it throws ends the loop at its next token, and is thrown when that has come. */
-  readonly onToken: (token: number) => void;
-  readonly onTiming: (timing: EndpointTiming) => void;
+  /** What it throws ends the loop at its next pass, and is thrown when that has come. */
+  readonly onPass: (pass: LoopPass) => void;
+  /** Told of each pass first, whatever came of those before it. */
+  readonly onTiming: (rows: number, timing: EndpointTiming) => void;
   readonly halt: () => void;
   readonly vocabulary: number;
 }
@@ -33,30 +34,30 @@ export async function receiveLoop(
     const message = await next();
     if (message.type === 'tokens') {
       checkTokens(message, tokens.length, request.maxTokens, listener.vocabulary);
-      listener.onTiming(message.timing);
+      const rows = tokens.length === 0 ? request.tokens.length : (message.rows ?? 1);
+      listener.onTiming(rows, message.timing);
       tokens.push(...message.tokens);
-      for (const token of thrown === undefined ? message.tokens : []) {
-        try {
-          listener.onToken(token);
-        } catch (error) {
-          thrown = { error };
-          listener.halt();
-          break;
+      try {
+        if (thrown === undefined) {
+          listener.onPass({ tokens: message.tokens, rows, ms: message.timing.computeMs });
         }
+      } catch (error) {
+        thrown = { error };
+        listener.halt();
       }
       continue;
     }
     if (message.type !== 'looped' || message.call !== call) {
       throw new IsthmusError('bad-frame', `a loop was answered by '${message.type}' of another call`);
     }
-    const { reason, endToken, timing } = message;
+    const { reason, endToken, timing, drafted = 0, accepted = 0 } = message;
     if (reason === 'end' && (endToken === undefined || !request.endTokens.includes(endToken))) {
       throw new IsthmusError('bad-frame', 'a loop ended at a token that does not end it');
     }
     const end = endToken === undefined ? {} : { endToken };
     const filled = filledAfter(request, tokens.length, reason);
     return {
-      result: { tokens, reason, ...end, ms: timing.computeMs },
+      result: { tokens, reason, ...end, ms: timing.computeMs, drafted, accepted },
       ...(filled === undefined ? {} : { filled }),
       ...(thrown === undefined ? {} : { thrown }),
     };

@@ -6,13 +6,13 @@ import { delay } from '../waiting.ts';
 import type { TextEngine } from './engine.ts';
 import type { TextOutcome } from './engine-types.ts';
 import type { GuessBook } from './guess-book.ts';
-import type { Proposer } from './proposals.ts';
+import type { TextProposals } from './proposals.ts';
 import type { TextTraffic } from './session-places.ts';
 import type { PlanPeriod, RunTextOptions, RunTextResult, TextPlan } from './types.ts';
 
 export interface RunTextParts {
   readonly engine: TextEngine;
-  readonly proposer: Proposer;
+  readonly proposer: TextProposals;
   readonly guesses: GuessBook;
   readonly clock: Clock;
   readonly traffic: () => TextTraffic;

@@ -1,14 +1,14 @@
 /** What a session has for text: one engine, its places, and what it learns to propose. */
+import { LookupDrafter } from '../../core/draft/draft-lookup.ts';
 import type { Shared } from '../parts.ts';
 import { goalFor } from '../planning.ts';
 import type { PlanChoice } from '../types.ts';
 import { calibrateText } from './calibrate-text.ts';
 import { DeviceBelief, LOOK_BLOCKS, sizeOfLook } from './device-look.ts';
-import { LookupDrafter } from './draft-lookup.ts';
 import { TextEngine } from './engine.ts';
 import { GuessBook } from './guess-book.ts';
 import { Progress } from './progress.ts';
-import { Proposer } from './proposals.ts';
+import { TextProposals } from './proposals.ts';
 import { runText } from './run-text.ts';
 import { SessionPlaces } from './session-places.ts';
 import type { RunTextOptions, RunTextResult, TextPlan } from './types.ts';
@@ -23,7 +23,7 @@ export class TextSide {
   readonly #shared: Shared;
   readonly #places: SessionPlaces;
   readonly #engine: TextEngine;
-  readonly #proposer: Proposer;
+  readonly #proposer: TextProposals;
   readonly #guesses = new GuessBook(new LookupDrafter());
   readonly #belief: DeviceBelief;
   readonly #atEndpoint: AtEndpoint;
@@ -39,7 +39,7 @@ export class TextSide {
     this.#places = new SessionPlaces(shared);
     this.#engine = new TextEngine(this.#places);
     this.#belief = new DeviceBelief(this.#engine.paces.device);
-    this.#proposer = new Proposer({
+    this.#proposer = new TextProposals({
       rttMs: () => shared.knowledge.estimateLink().rttMs,
       paces: this.#engine.paces,
       blocks: shared.parts.manifest.blocks.length,

@@ -2,9 +2,9 @@
  * Drafts of a cut's trips, with the session's own draft lengths: the text's past proposes something as often as the
  * world says, evenly spread, and each proposal is right with the world's chance.
  */
-import type { Trip } from '../../session/text/decode-route.ts';
+import { Proposer, type Trip } from '../../core/draft/proposer.ts';
 import { GuessBook, type GuessedTrip } from '../../session/text/guess-book.ts';
-import { Proposer, type ProposerOptions } from '../../session/text/proposals.ts';
+import { expectedTripMs, type TripExpectation } from '../../session/text/proposals.ts';
 import type { Random } from '../random.ts';
 import type { TextMoment } from './text-world.ts';
 
@@ -21,11 +21,11 @@ export class TripDrafts {
   #guessed = new Evenly();
   #isProposed = false;
 
-  constructor(options: Omit<ProposerOptions, 'drafter'>, random: Random) {
+  constructor(expected: TripExpectation, random: Random) {
     this.#random = random;
     this.#guesses = new GuessBook({ propose: (_, most) => this.#guess(most) });
     this.#proposer = new Proposer({
-      ...options,
+      expectedMs: (rows) => expectedTripMs(expected, rows),
       drafter: {
         propose: (_, most) => (this.#isProposed ? Array(most).fill(0) : []),
       },

@@ -2,9 +2,10 @@
  * What routes really take for one request of a world, noise left out. Everything here is in closed form, because
  * the oracle asks for hundreds of routes at each request.
  */
+
+import { expectedTokens } from '../../core/draft/draft-cost.ts';
 import type { Span } from '../../core/span.ts';
 import { rowBytes, stateRowBytes } from '../../session/text/crossing-bytes.ts';
-import { expectedTokens } from '../../session/text/draft-cost.ts';
 import { LENGTHS } from '../../session/text/guess-book.ts';
 import type { PlaceName, Route } from '../../session/text/route.ts';
 import { filled, type Held } from './held.ts';

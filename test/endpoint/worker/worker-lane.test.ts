@@ -43,12 +43,13 @@ describe('a lane in the worker', () => {
       answer: [],
       endTokens: [],
       maxTokens: 200,
+      drafts: 0,
     };
     const result = await lane.loop(request, {
       signal: stop.signal,
-      onToken: (token) => {
-        told.push(token);
-        if (told.length === 4) stop.abort();
+      onPass: ({ tokens }) => {
+        told.push(...tokens);
+        if (told.length >= 4) stop.abort();
       },
     });
     expect(result.reason).toBe('stopped');

@@ -109,7 +109,7 @@ describe('the runner of a package', () => {
     const lane = createLane({ manifest, runner, loaded: () => runner.loaded() });
     const request = { position: 0, tokens: prompt(8, PLAIN.vocabulary), sampling: GREEDY };
     const more = { answer: [], endTokens: [], maxTokens: 4 };
-    const { tokens } = await lane.loop({ ...request, ...more }, { onToken: () => undefined });
+    const { tokens } = await lane.loop({ ...request, ...more }, { onPass: () => undefined });
     expect(tokens).toHaveLength(4);
   });
 

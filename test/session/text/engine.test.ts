@@ -17,6 +17,8 @@ const PROMPT = [1, 2, 3, 1, 2];
 const lookUp: TextRequest['proposals'] = {
   propose: (tokens, most) => tokens.slice(-3).slice(0, Math.max(0, most)),
   learn: () => undefined,
+  wanted: 'auto',
+  note: () => undefined,
 };
 
 const request = (more: Partial<TextRequest> = {}): TextRequest =>

@@ -10,6 +10,7 @@ import type {
   ForwardRequest,
   ForwardResult,
   Lane,
+  LoopOptions,
   LoopRequest,
   LoopResult,
 } from '../../../src/runtime/lane.ts';
@@ -30,6 +31,9 @@ export function reference(prompt: readonly number[], count: number): number[] {
   for (let step = 0; step < count; step += 1) tokens.push(nextToken(tokens));
   return tokens.slice(prompt.length);
 }
+
+/** Its own loop guesses nothing. */
+const NO_DRAFTS = { drafted: 0, accepted: 0 };
 
 export interface FakeLaneOptions {
   readonly blocks: number;
@@ -61,10 +65,7 @@ export class FakeLane implements Lane {
     });
   }
 
-  loop(
-    request: LoopRequest,
-    { onToken, signal }: { readonly onToken: (token: number) => void; readonly signal?: AbortSignal },
-  ): Promise<LoopResult> {
+  loop(request: LoopRequest, { onPass, signal }: LoopOptions): Promise<LoopResult> {
     return this.#inTurn(async () => {
       this.#options.onCall?.('loop');
       const made: number[] = [];
@@ -72,7 +73,7 @@ export class FakeLane implements Lane {
       let rows = request.tokens;
       while (made.length < request.maxTokens) {
         await this.#options.pause?.();
-        if (signal?.aborted === true) return { tokens: made, reason: 'stopped', ms: 1 };
+        if (signal?.aborted === true) return { tokens: made, reason: 'stopped', ms: 1, ...NO_DRAFTS };
         this.#options.onCall?.('token');
         const { tokens } = this.#forward({
           span: { from: 0, to: this.#options.blocks },
@@ -83,13 +84,13 @@ export class FakeLane implements Lane {
         position += rows.length;
         const [token = 0] = tokens;
         if (request.endTokens.includes(token)) {
-          return { tokens: made, reason: 'end', endToken: token, ms: 1 };
+          return { tokens: made, reason: 'end', endToken: token, ms: 1, ...NO_DRAFTS };
         }
         made.push(token);
-        onToken(token);
+        onPass({ tokens: [token], rows: rows.length, ms: 1 });
         rows = [token];
       }
-      return { tokens: made, reason: 'max-tokens', ms: 1 };
+      return { tokens: made, reason: 'max-tokens', ms: 1, ...NO_DRAFTS };
     });
   }
 

@@ -53,7 +53,7 @@ describe('the route of a text', () => {
     expect(chosen({ mode: 'prefer-cloud' }, 15)).toBe('remote');
   });
 
-  it('is a cut where guesses bring enough, with as many as bring most', () => {
+  it('has guesses on the trips of a cut, those that bring most', () => {
     // Either place takes 30 ms a token, and a trip 20 more on its way.
     const even = (trips: Situation['trips']) => ({ ...situation({}, 30, 30), trips });
     const cut = (trips: Situation['trips']) =>
@@ -65,30 +65,42 @@ describe('the route of a text', () => {
     expect(cut([NO_GUESSES, some, many, wrong])).toBe(cut([some]));
     expect(cut([NO_GUESSES, wrong])).toBe(none);
     expect(cut([some])).toBeLessThan(none);
-    // In one place nothing is guessed.
-    const alone = (trips: Situation['trips']) =>
-      predictRoute(routeOf('local', BLOCKS), even(trips)).msPerToken;
-    expect(alone([NO_GUESSES, some])).toBe(alone([NO_GUESSES]));
+  });
+
+  it('is told with the guesses that a place makes by itself', () => {
+    // A row more costs a third of a step.
+    const ms = (plan: 'local' | 'remote', trips: Situation['trips']) =>
+      predictRoute(routeOf(plan, BLOCKS), { ...situation({}, 60, 30), trips }).msPerToken;
+    const some = { drafts: 4, rows: 3, tokens: 4 };
+    const wrong = { drafts: 8, rows: 8, tokens: 1 };
+    expect(ms('local', [NO_GUESSES, some, wrong])).toBeCloseTo((60 * (1 + 3 / 3)) / 4);
+    expect(ms('remote', [NO_GUESSES, some, wrong])).toBeCloseTo((30 * (1 + 3 / 3)) / 4);
+    expect(ms('local', [NO_GUESSES, wrong])).toBeCloseTo(60);
   });
 
   it('is no cut that promises little more than one place alone', () => {
-    const guessed = (tokens: number) => ({
+    // Both read a long prompt at once; each token of the answer has a trip to pay.
+    const prompted = (newTokens: number) => ({
       ...situation({}, 30, 30),
-      trips: [NO_GUESSES, { drafts: 8, rows: 0, tokens }],
+      lacking: () => 400,
+      newTokens,
     });
-    const best = (tokens: number): { id: string; gain: number } => {
-      const all = guessed(tokens);
+    const best = (newTokens: number): { id: string; gain: number } => {
+      const all = prompted(newTokens);
       const [first] = rankRoutes(all);
       const alone = rankRoutes(all).find(({ route }) => route.legs.length === 1);
       const gain = 1 - (first?.score ?? 0) / (alone?.score ?? 1);
       return { id: chooseRoute(all).best.route.id, gain };
     };
-    for (let tokens = 1; tokens < 4; tokens += 0.1) {
+    for (let tokens = 1; tokens < 100; tokens += 3) {
       const { id, gain } = best(tokens);
       expect(id.startsWith('split'), `${tokens}: ${id}, ${gain}`).toBe(gain >= 0.1);
     }
-    expect(best(4).id).toMatch(/^split/);
-    expect(chooseRoute(guessed(1.9)).reason).toContain('of 7 plans');
+    const gains = Array.from({ length: 33 }, (_, index) => best(1 + 3 * index).gain);
+    // It is a cut that is passed over, not a place alone that is the best.
+    const little = gains.findIndex((gain) => gain > 0 && gain < 0.1);
+    expect(little).toBeGreaterThan(0);
+    expect(chooseRoute(prompted(1 + 3 * little)).reason).toContain('of 7 plans');
   });
 
   it('says what it is the best of', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LookupDrafter } from '../../../src/session/text/draft-lookup.ts';
+import { LookupDrafter } from '../../../src/core/draft/draft-lookup.ts';
 import { GuessBook, NO_GUESSES } from '../../../src/session/text/guess-book.ts';
 
 /** What the book says of so many guesses, of answers behind prompts. */

@@ -166,7 +166,7 @@ describe('a lane whose loop was left to its end', () => {
     );
     const loop = lane.loop(
       { position: 0, tokens: [1, 2, 3], sampling: GREEDY, answer: [], endTokens: [], maxTokens: 9 },
-      { onToken: () => undefined },
+      { onPass: () => undefined },
     );
     lane.leave(5, loop);
     lane.rewind(4);

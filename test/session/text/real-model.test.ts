@@ -1,11 +1,11 @@
 /** The engine over real lanes: a small model on the native runtime at both places. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LookupDrafter } from '../../../src/core/draft/draft-lookup.ts';
 import { GREEDY, type Sampling } from '../../../src/core/sampling.ts';
 import type { OpenedPackage } from '../../../src/package/node/open-package.ts';
 import { goalOf } from '../../../src/planner/objective.ts';
 import type { Lane } from '../../../src/runtime/lane.ts';
-import { LookupDrafter } from '../../../src/session/text/draft-lookup.ts';
 import { TextEngine } from '../../../src/session/text/engine.ts';
 import type { TextRequest } from '../../../src/session/text/engine-types.ts';
 import { NO_GUESSES } from '../../../src/session/text/guess-book.ts';
@@ -76,6 +76,8 @@ function request(more: Partial<TextRequest> = {}): TextRequest {
     proposals: {
       propose: (tokens, most) => drafter.propose(tokens, Math.min(4, most)),
       learn: () => undefined,
+      wanted: 'auto',
+      note: () => undefined,
     },
     trips: () => [NO_GUESSES],
     now: () => 0,

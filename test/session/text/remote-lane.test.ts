@@ -77,13 +77,15 @@ describe('a lane whose endpoint is lost', () => {
   it('in the middle of a loop tells what came before, in order, then that', async () => {
     const { open, wire, endpoint } = await startRemote(pkg);
     const reference: number[] = [];
-    await (await open()).loop(loop({ maxTokens: 200 }), { onToken: (token) => reference.push(token) });
+    await (await open()).loop(loop({ maxTokens: 200 }), {
+      onPass: ({ tokens }) => reference.push(...tokens),
+    });
     const lane = await open();
     const told: number[] = [];
     const running = lane.loop(loop({ maxTokens: 200 }), {
-      onToken: (token) => {
-        told.push(token);
-        if (told.length === 5) wire.cut();
+      onPass: ({ tokens }) => {
+        told.push(...tokens);
+        if (told.length >= 5) wire.cut();
       },
     });
     expect(await rejection(running)).toMatchObject({ code: 'endpoint-lost' });
@@ -97,7 +99,7 @@ describe('a lane whose endpoint is lost', () => {
     const known = told.slice(0, 5);
     const rest = await next.loop(
       loop({ tokens: [...prompt(6, 160), ...known], answer: known, maxTokens: 7 }),
-      { onToken: () => undefined },
+      { onPass: () => undefined },
     );
     expect(rest.tokens).toEqual(reference.slice(5, 12));
     await next.close();
@@ -119,7 +121,7 @@ describe('a lane whose endpoint is lost', () => {
     const lane = await open();
     let closing: Promise<void> | undefined;
     const running = lane.loop(loop({ maxTokens: 400 }), {
-      onToken: () => {
+      onPass: () => {
         closing ??= endpoint.close({ graceMs: 0 });
       },
     });
@@ -168,7 +170,7 @@ describe('an abort', () => {
     const { lane, heard, id, say, token } = await scripted();
     const abort = new AbortController();
     const told: number[] = [];
-    const running = lane.loop(loop(), { signal: abort.signal, onToken: (made) => told.push(made) });
+    const running = lane.loop(loop(), { signal: abort.signal, onPass: ({ tokens }) => told.push(...tokens) });
     await until(() => heard.length === 2);
     token(0, [5]);
     await until(() => told.length === 1);
@@ -185,8 +187,8 @@ describe('an abort', () => {
 
   it('of a loop that has not begun sends nothing', async () => {
     const { lane, heard } = await scripted();
-    const onToken = (): void => expect.unreachable();
-    const stopped = await lane.loop(loop(), { signal: AbortSignal.abort(), onToken });
+    const onPass = (): void => expect.unreachable();
+    const stopped = await lane.loop(loop(), { signal: AbortSignal.abort(), onPass });
     expect(stopped).toMatchObject({ tokens: [], reason: 'stopped' });
     expect(heard).toHaveLength(1);
   });
@@ -195,13 +197,13 @@ describe('an abort', () => {
     const { open } = await startRemote(pkg);
     const lane = await open();
     const running = lane.loop(loop({ maxTokens: 400 }), {
-      onToken: () => {
+      onPass: () => {
         throw new Error('the page is gone');
       },
     });
     expect(await rejection(running)).toMatchObject({ message: 'the page is gone' });
-    const again = await lane.loop(loop(), { onToken: () => undefined });
-    const fresh = await (await open()).loop(loop(), { onToken: () => undefined });
+    const again = await lane.loop(loop(), { onPass: () => undefined });
+    const fresh = await (await open()).loop(loop(), { onPass: () => undefined });
     expect(again.tokens).toEqual(fresh.tokens);
   });
 });
@@ -223,7 +225,7 @@ describe('an endpoint that makes no sense', () => {
     ['another kind', ({ forwarded }) => forwarded(0)],
   ])('%s ends the lane', async (_, spoil) => {
     const script = await scripted();
-    const running = rejection(script.lane.loop(loop(), { onToken: () => undefined }));
+    const running = rejection(script.lane.loop(loop(), { onPass: () => undefined }));
     await until(() => script.heard.length === 2);
     spoil(script);
     expect(await running).toMatchObject({ code: 'bad-frame' });
@@ -268,7 +270,7 @@ describe('a call', () => {
 
   it('waits for answers that say what the state holds', async () => {
     const { lane, heard, id, say, token } = await scripted();
-    const first = lane.loop(loop({ maxTokens: 2 }), { onToken: () => undefined });
+    const first = lane.loop(loop({ maxTokens: 2 }), { onPass: () => undefined });
     const second = lane.forward(rows(1, { position: 7 }));
     await until(() => heard.length === 2);
     await turn();
@@ -289,7 +291,7 @@ describe('a call', () => {
     const { open, wire } = await startRemote(pkg);
     const lane = await open({ onTiming: (timing) => timings.push(timing) });
     await lane.forward(rows(4));
-    await lane.loop(loop({ position: 4, tokens: [1, 2], maxTokens: 3 }), { onToken: () => undefined });
+    await lane.loop(loop({ position: 4, tokens: [1, 2], maxTokens: 3 }), { onPass: () => undefined });
     await lane.readState(all, 0, 2);
     expect(timings.map(({ kind, rows: count }) => [kind, count])).toEqual([
       ['forward', 4],
@@ -337,7 +339,7 @@ describe('a call', () => {
       const abort = new AbortController();
       const running = lane.loop(loop({ maxTokens: 10 }), {
         signal: abort.signal,
-        onToken: () => (round % 2 === 0 ? abort.abort() : undefined),
+        onPass: () => (round % 2 === 0 ? abort.abort() : undefined),
       });
       if (round % 3 === 0) {
         const outcome = Promise.allSettled([running]);

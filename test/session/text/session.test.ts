@@ -36,7 +36,7 @@ describe('text in a session', () => {
       endTokens: [],
       maxTokens: 24,
     };
-    expected = (await lane.loop(request, { onToken: () => undefined })).tokens;
+    expected = (await lane.loop(request, { onPass: () => undefined })).tokens;
     await device.close();
   });
 

@@ -4,7 +4,12 @@ import { goalOf } from '../../../src/planner/objective.ts';
 import type { TextRequest } from '../../../src/session/text/engine-types.ts';
 import { NO_GUESSES } from '../../../src/session/text/guess-book.ts';
 
-export const noProposals: TextRequest['proposals'] = { propose: () => [], learn: () => undefined };
+export const noProposals: TextRequest['proposals'] = {
+  propose: () => [],
+  learn: () => undefined,
+  wanted: 'auto',
+  note: () => undefined,
+};
 
 export function textRequest(more: Partial<TextRequest> = {}): TextRequest {
   return {

@@ -3,7 +3,7 @@
  * lookup decoding"). The index is that of LZ77 matchers: for each run of `shortest` tokens a chain of the
  * places where it ended, latest first.
  */
-import type { Drafter } from './draft.ts';
+import type { Drafter } from './drafter.ts';
 
 /** A single token has too many places where it stood before. */
 const SHORTEST = 2;

@@ -1,13 +1,13 @@
 /** Draft lengths in simulated texts of known acceptance, beside the best fixed length and beside none. */
 import { describe, expect, it } from 'vitest';
-import { uniform } from '../../../src/runtime/sample-draw.ts';
 import {
   bestDraftLength,
   expectedTokens,
   type TripTimes,
   tripMs,
-} from '../../../src/session/text/draft-cost.ts';
-import { DraftLength, MAX_DRAFTS } from '../../../src/session/text/draft-length.ts';
+} from '../../../src/core/draft/draft-cost.ts';
+import { DraftLength, MAX_DRAFTS } from '../../../src/core/draft/draft-length.ts';
+import { uniform } from '../../../src/runtime/sample-draw.ts';
 
 const ROWS: readonly Omit<TripTimes, 'roundTripMs'>[] = [
   { hereRowMs: 1, thereRowMs: 1, passMs: 12 },

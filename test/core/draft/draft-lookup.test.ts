@@ -1,7 +1,7 @@
 /** Look-up drafts beside a search through the whole text, growing, rewound and rewritten. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LookupDrafter } from '../../../src/session/text/draft-lookup.ts';
+import { LookupDrafter } from '../../../src/core/draft/draft-lookup.ts';
 
 /** The definition: the latest place with the longest agreement, and what followed it. */
 function searched(text: readonly number[], most: number, shortest: number, longest: number): number[] {
