@@ -3,6 +3,7 @@ import type { Trip, WantedDrafts } from '../../core/draft/proposer.ts';
 import type { Sampling } from '../../core/sampling.ts';
 import { throwIfAborted } from '../../errors.ts';
 import type { LoopPass } from '../../runtime/lane.ts';
+import { evenPasses } from './even-passes.ts';
 import { laneAt, type RouteRun } from './lane-set.ts';
 import type { Route } from './route.ts';
 import { fillRoute, startsOf } from './run-route.ts';
@@ -84,7 +85,8 @@ async function loopInOnePlace(request: DecodeRequest, run: RouteRun): Promise<De
   // By this end's clock, what passes between the runtime and here included.
   const inside = steps.reduce((sum, { ms }) => sum + ms, 0);
   const outside = (lastMs - (firstMs ?? 0) - inside) / Math.max(1, steps.length);
-  for (const { rows, ms } of steps) run.onLeg?.(leg, rows, Math.max(0, ms + outside));
+  const seen = steps.map(({ rows, ms }) => ({ rows, ms: Math.max(0, ms + outside) }));
+  for (const { rows, ms } of evenPasses(seen)) run.onLeg?.(leg, rows, ms);
   return { reason: reason === 'stopped' ? 'halted' : reason };
 }
 

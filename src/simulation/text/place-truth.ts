@@ -64,12 +64,6 @@ export class PlaceTruth {
     const scores = picks === 0 ? 0 : head * (1 + (picks - 1) / this.#shape.prefillGain);
     return this.#shape.callMs + factor * (first * more + attention / this.#shape.prefillGain ** 0.5 + scores);
   }
-
-  /** Ms of so many steps in a row through the whole model, the first of them behind `context` positions. */
-  loop(tokens: number, context: number, factor: number): number {
-    const middle = context + (tokens - 1) / 2;
-    return tokens * this.call({ from: 0, to: this.#blocks }, 1, middle, 1, factor);
-  }
 }
 
 function sums(values: readonly number[]): readonly number[] {

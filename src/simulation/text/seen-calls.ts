@@ -2,13 +2,14 @@
  * What paces and drafts learn from an answer's calls, seen with noise. As in a session, the device's own loop is told
  * of only when it has ended.
  */
+import { evenPasses, type SeenPass } from '../../session/text/even-passes.ts';
 import type { Leg, Route } from '../../session/text/route.ts';
 import { computeNoise, linkNoise } from './noise.ts';
 import type { PlayerState } from './player-state.ts';
 import type { Spent, Truth } from './truth.ts';
 
 /** Calls of the device's loop that nobody was told of yet. */
-export type LoopCalls = { readonly rows: number; readonly ms: number }[];
+export type LoopCalls = SeenPass[];
 
 /** Of the call that reads the rows before the first token. */
 export function seePrefill(
@@ -28,7 +29,7 @@ export function seePrefill(
   seePass(player, truth, route, rows, context, 1);
 }
 
-/** One token in one place, or one trip: what it truly takes, and the tokens that it brings on the mean. */
+/** One pass in one place, or one trip: what it truly takes, and the tokens that it brings on the mean. */
 export function seeStep(
   player: PlayerState,
   truth: Truth,
@@ -41,18 +42,22 @@ export function seeStep(
   const [only] = route.legs;
   const runs = player.held.runs;
   player.held = { ...player.held, runs: runs + 1 };
+  const guesser = route.legs.length === 1 && only !== undefined ? only.place : 'trip';
+  const drafts = player.drafts.propose(guesser, moment, left);
+  const tokens = truth.tripTokens(drafts);
   if (route.legs.length === 1 && only !== undefined) {
-    return { spent: seeToken(player, truth, only, context, runs, untold), tokens: 1 };
+    const { spent, ms } = seeLoopPass(player, truth, only, { rows: 1 + drafts, context, runs }, untold);
+    player.drafts.learn(only.place, { drafted: drafts, accepted: player.drafts.accept(moment, drafts), ms });
+    return { spent, tokens };
   }
-  const drafts = player.drafts.propose(moment, left);
   const spent = truth.pass(route, 1 + drafts, context, 1 + drafts, runs);
   const accepted = player.drafts.accept(moment, drafts);
   const ms = seePass(player, truth, route, 1 + drafts, context, 1 + drafts);
-  player.drafts.learn({ drafted: drafts, accepted, ms });
-  return { spent, tokens: truth.tripTokens(drafts) };
+  player.drafts.learn('trip', { drafted: drafts, accepted, ms });
+  return { spent, tokens };
 }
 
-/** The loop has ended: its first token, and the mean of the others. */
+/** The loop has ended: its first pass, and the others evened out. */
 export function seeLoopEnd(
   { paces }: PlayerState,
   { legs: [only, ...others] }: Route,
@@ -61,27 +66,22 @@ export function seeLoopEnd(
   const [first, ...rest] = untold;
   if (only === undefined || others.length > 0 || first === undefined) return;
   paces[only.place].learn(only.span, first.rows, first.ms);
-  const mean = rest.reduce((sum, { ms }) => sum + ms, 0) / Math.max(1, rest.length);
-  for (const _ of rest) paces[only.place].learn(only.span, 1, mean);
+  for (const { rows, ms } of evenPasses(rest)) paces[only.place].learn(only.span, rows, ms);
 }
 
-function seeToken(
+function seeLoopPass(
   { paces, random }: PlayerState,
   truth: Truth,
   { place, span }: Leg,
-  context: number,
-  runs: number,
+  call: { readonly rows: number; readonly context: number; readonly runs: number },
   untold: LoopCalls,
-): Spent {
-  const work = truth.work(place, span, 1, context, 1, runs);
-  const queueMs = place === 'endpoint' ? truth.moment.queueMs : 0;
-  const seen = (work + queueMs) * computeNoise(random);
-  if (place === 'endpoint') {
-    paces.endpoint.learn(span, 1, seen);
-    return { ms: work + queueMs, deviceMs: 0, endpointMs: work };
-  }
-  untold.push({ rows: 1, ms: seen });
-  return { ms: work, deviceMs: work, endpointMs: 0 };
+): { readonly spent: Spent; readonly ms: number } {
+  const { rows, context, runs } = call;
+  const spent = truth.loopPass(place, rows, context, runs);
+  const ms = spent.ms * computeNoise(random);
+  if (place === 'endpoint') paces.endpoint.learn(span, rows, ms);
+  else untold.push({ rows, ms });
+  return { spent, ms };
 }
 
 /** A call through all legs; its whole ms as seen. */

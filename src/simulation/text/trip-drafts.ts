@@ -1,18 +1,23 @@
 /**
- * Drafts of a cut's trips, with the session's own draft lengths: the text's past proposes something as often as the
+ * Drafts of a cut's trips and of each place's own passes, with the session's own draft lengths: the text's past proposes something as often as the
  * world says, evenly spread, and each proposal is right with the world's chance.
  */
+import type { Drafter } from '../../core/draft/drafter.ts';
 import { Proposer, type Trip } from '../../core/draft/proposer.ts';
 import { GuessBook, type GuessedTrip } from '../../session/text/guess-book.ts';
 import { expectedTripMs, type TripExpectation } from '../../session/text/proposals.ts';
+import type { PlaceName } from '../../session/text/route.ts';
 import type { Random } from '../random.ts';
 import type { TextMoment } from './text-world.ts';
 
 const TOKEN = 1;
 
+/** Who guesses: the session for a cut's trips, else a place by itself. */
+export type Guesser = 'trip' | PlaceName;
+
 export class TripDrafts {
   readonly #random: Random;
-  readonly #proposer: Proposer;
+  readonly #proposers: Readonly<Record<Guesser, Proposer>>;
   readonly #guesses: GuessBook;
   /** The answer so far, all of one token: guesses of that one are right. */
   #text: number[] = [];
@@ -24,17 +29,20 @@ export class TripDrafts {
   constructor(expected: TripExpectation, random: Random) {
     this.#random = random;
     this.#guesses = new GuessBook({ propose: (_, most) => this.#guess(most) });
-    this.#proposer = new Proposer({
-      expectedMs: (rows) => expectedTripMs(expected, rows),
-      drafter: {
-        propose: (_, most) => (this.#isProposed ? Array(most).fill(0) : []),
-      },
-    });
+    const drafter: Drafter = { propose: (_, most) => (this.#isProposed ? Array(most).fill(0) : []) };
+    const all = { from: 0, to: expected.blocks };
+    const alone = (place: PlaceName): Proposer =>
+      new Proposer({ expectedMs: (rows) => expected.paces[place].ms(all, rows), drafter });
+    this.#proposers = {
+      trip: new Proposer({ expectedMs: (rows) => expectedTripMs(expected, rows), drafter }),
+      device: alone('device'),
+      endpoint: alone('endpoint'),
+    };
   }
 
   /** An answer begins. */
   begin(): void {
-    this.#proposer.begin('auto');
+    for (const proposer of Object.values(this.#proposers)) proposer.begin('auto');
     this.#guesses.begin(0);
     this.#text = [];
     this.#made = new Evenly();
@@ -52,10 +60,10 @@ export class TripDrafts {
     return this.#guesses.trips();
   }
 
-  /** Drafts of the next trip, of an answer that lacks `left` tokens. */
-  propose({ hits }: TextMoment, left: number): number {
+  /** Drafts of the next trip or pass, of an answer that lacks `left` tokens. */
+  propose(guesser: Guesser, { hits }: TextMoment, left: number): number {
     this.#isProposed = this.#made.next(hits);
-    return this.#proposer.propose([], Math.max(0, left - 1)).length;
+    return this.#proposers[guesser].propose([], Math.max(0, left - 1)).length;
   }
 
   /** How many of a trip's drafts are found right. */
@@ -65,8 +73,8 @@ export class TripDrafts {
     return accepted;
   }
 
-  learn(trip: Trip): void {
-    this.#proposer.learn(trip);
+  learn(guesser: Guesser, trip: Trip): void {
+    this.#proposers[guesser].learn(trip);
   }
 
   /** What the text's past proposes for a trip that nobody made. */

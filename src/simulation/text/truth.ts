@@ -115,11 +115,16 @@ export class Truth {
     return { ms, deviceMs, endpointMs };
   }
 
-  /** So many more tokens, the first of them behind `context` positions; a cut with its best draft length. */
+  /** A pass of a place's own loop: nothing of it crosses the link but tokens, which come while it goes on. */
+  loopPass(place: PlaceName, rows: number, context: number, runs = Infinity): Spent {
+    const work = this.work(place, { from: 0, to: this.blocks }, rows, context, rows, runs);
+    if (place === 'device') return { ms: work, deviceMs: work, endpointMs: 0 };
+    return { ms: work + this.moment.queueMs, deviceMs: 0, endpointMs: work };
+  }
+
+  /** So many more tokens, the first of them behind `context` positions; with the best draft length. */
   tokens(route: Route, count: number, context: number, runs = Infinity): Spent {
     if (count <= 0) return NOTHING;
-    const [only] = route.legs;
-    if (route.legs.length === 1 && only !== undefined) return this.#loop(only.place, count, context, runs);
     const middle = context + (count - 1) / 2;
     let drafts = this.#draftLength.get(route.id);
     if (drafts === undefined) {
@@ -127,7 +132,9 @@ export class Truth {
       drafts = DRAFT_LENGTHS[ms.indexOf(Math.min(...ms))] ?? 0;
       this.#draftLength.set(route.id, drafts);
     }
-    return times(this.#drafted(route, drafts, middle), count);
+    const each = this.#drafted(route, drafts, middle);
+    const per = this.#passTokens(drafts);
+    return plus(times(each, count), this.#late(route, each.ms * per, count / per, runs));
   }
 
   /** Copying the state of so many positions of a span. */
@@ -148,23 +155,28 @@ export class Truth {
 
   #drafted(route: Route, drafts: number, context: number): Spent {
     const { hits } = this.moment;
-    const plain = this.pass(route, 1, context, 1);
+    const plain = this.#trip(route, 1, context);
     if (drafts === 0) return plain;
-    const rich = this.pass(route, 1 + drafts, context, 1 + drafts);
-    const tokens = hits * this.tripTokens(drafts) + 1 - hits;
-    return times(plus(times(rich, hits), times(plain, 1 - hits)), 1 / tokens);
+    const rich = this.#trip(route, 1 + drafts, context);
+    return times(plus(times(rich, hits), times(plain, 1 - hits)), 1 / this.#passTokens(drafts));
   }
 
-  #loop(place: PlaceName, count: number, context: number, runs: number): Spent {
-    const { device, endpoint, firstRunFactor } = this.world;
-    const { deviceFactor, endpointFactor, queueMs } = this.moment;
-    if (place === 'endpoint') {
-      const ms = endpoint.loop(count, context, endpointFactor);
-      return { ms: ms + count * queueMs, deviceMs: 0, endpointMs: ms };
-    }
-    const even = device.loop(count, context, deviceFactor);
-    const late = (firstRunFactor - 1) * ((WARMING ** runs - WARMING ** (runs + count)) / (1 - WARMING));
-    const ms = even + (even / count) * late;
+  #passTokens(drafts: number): number {
+    const { hits } = this.moment;
+    return hits * this.tripTokens(drafts) + 1 - hits;
+  }
+
+  #trip(route: Route, rows: number, context: number): Spent {
+    const [only] = route.legs;
+    const isAlone = route.legs.length === 1 && only !== undefined;
+    return isAlone ? this.loopPass(only.place, rows, context) : this.pass(route, rows, context, rows);
+  }
+
+  /** What so many passes of the device's loop take longer while its code is new. */
+  #late({ legs: [only, ...others] }: Route, passMs: number, passes: number, runs: number): Spent {
+    if (only?.place !== 'device' || others.length > 0) return NOTHING;
+    const share = (WARMING ** runs - WARMING ** (runs + passes)) / (1 - WARMING);
+    const ms = passMs * (this.world.firstRunFactor - 1) * share;
     return { ms, deviceMs: ms, endpointMs: 0 };
   }
 }
