@@ -14,8 +14,12 @@ const SETTLING = { speech: 3, text: 2 };
 /** Short runs are taken more often, for their noise is larger; yet not for ever. */
 const MAX_RUNS = 9;
 
-/** A plan that takes so many times the best one's time is not it: once is enough. */
+/**
+ * A plan that takes so many times the best one's time on the same input is not it. Twice, for one run may have met
+ * another's work; a text that guesses suit takes a third of another one's time, so inputs are not mixed.
+ */
 const HOPELESS = 2;
+const HOPELESS_RUNS = 2;
 
 /** Long runs differ by little: so many of them are enough once they took so long. */
 const LONG_MS = 6000;
@@ -42,6 +46,8 @@ export async function measureWarm(task, { free, forced, runs, runsMs, ownMs, kin
   const settling = [];
   for (let index = 0; index < SETTLING[kind]; index += 1) settling.push(await auto());
   let bestMs = Infinity;
+  /** The same by input. */
+  const bestAt = [];
   const offers = [];
   for (const { id, choice, isMiddle } of plans) {
     const offer = { id, isMiddle, runs: [], autos: [] };
@@ -51,11 +57,14 @@ export async function measureWarm(task, { free, forced, runs, runsMs, ownMs, kin
       offer.runs.push(first);
       offer.autos.push(await auto());
     }
-    while (!isEnough(offer.runs, { runs, runsMs, bestMs })) {
+    while (!isEnough(offer.runs, { runs, runsMs, bestAt })) {
       offer.runs.push(await timed(() => task.run(forced, choice, offer.runs.length)));
       offer.autos.push(await auto());
     }
     bestMs = Math.min(bestMs, ...offer.runs.map(({ totalMs }) => totalMs));
+    for (const [index, { totalMs }] of offer.runs.entries()) {
+      bestAt[index] = Math.min(bestAt[index] ?? Infinity, totalMs);
+    }
     offers.push(offer);
   }
   const own = await besideItself(offers, plans, {
@@ -98,15 +107,18 @@ function isSure({ autos, tolds }, { runs, ownMs }) {
   return spent > ownMs || standardError(logRatios(autos, tolds)) <= SURE;
 }
 
-function isEnough(taken, { runs, runsMs, bestMs }) {
+function isEnough(taken, { runs, runsMs, bestAt }) {
   if (taken.length === 0) return false;
-  if (taken.some(({ totalMs }) => totalMs > HOPELESS * bestMs)) return true;
+  const hopeless = taken.filter(({ totalMs }, index) => totalMs > HOPELESS * (bestAt[index] ?? Infinity));
+  if (hopeless.length >= HOPELESS_RUNS) return true;
+  if (taken.some(({ totalMs }, index) => totalMs > OUT_OF_QUESTION * (bestAt[index] ?? Infinity)))
+    return true;
   const spent = taken.reduce((sum, { totalMs }) => sum + totalMs, 0);
   if (taken.length >= LONG_RUNS && spent > LONG_MS) return true;
   return taken.length >= runs && (taken.length >= MAX_RUNS || spent > runsMs);
 }
 
-/** In turns; the first of each opens its connection, and does not count. As of plans, one run of a hopeless one is enough. */
+/** In turns; the first of each opens its connection, and does not count. One run of a hopeless one is enough. */
 async function measurePeers(peers, runs, bestMs) {
   const names = Object.keys(peers);
   const measured = Object.fromEntries(names.map((name) => [name, []]));

@@ -19,7 +19,7 @@ export interface GuessedTrip {
 export const NO_GUESSES: GuessedTrip = { drafts: 0, rows: 0, tokens: 1 };
 
 /** Numbers between these differ by less than answers do. */
-export const LENGTHS = [1, 2, 3, 4, 6, 8, 12, 16, 24, MAX_DRAFTS];
+const LENGTHS = [1, 2, 3, 4, 6, 8, 12, 16, 24, MAX_DRAFTS];
 
 /** What a trip weighs after another one of the same answer: about the last 50 count. */
 const KEEP = 0.98;

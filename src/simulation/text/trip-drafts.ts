@@ -8,6 +8,7 @@ import { GuessBook, type GuessedTrip } from '../../session/text/guess-book.ts';
 import { expectedTripMs, type TripExpectation } from '../../session/text/proposals.ts';
 import type { PlaceName } from '../../session/text/route.ts';
 import type { Random } from '../random.ts';
+import { Evenly } from './evenly.ts';
 import type { TextMoment } from './text-world.ts';
 
 const TOKEN = 1;
@@ -82,17 +83,5 @@ export class TripDrafts {
     if (this.#moment === undefined || !this.#guessed.next(this.#moment.hits)) return [];
     const right = this.accept(this.#moment, most);
     return [...Array(right).fill(TOKEN), ...Array(most - right).fill(TOKEN + 1)];
-  }
-}
-
-/** True for a share of the times that it is asked, evenly spread. */
-class Evenly {
-  #sum = 0;
-
-  next(share: number): boolean {
-    this.#sum += share;
-    if (this.#sum < 1) return false;
-    this.#sum -= 1;
-    return true;
   }
 }

@@ -6,8 +6,8 @@
 import { expectedTokens } from '../../core/draft/draft-cost.ts';
 import type { Span } from '../../core/span.ts';
 import { rowBytes, stateRowBytes } from '../../session/text/crossing-bytes.ts';
-import { LENGTHS } from '../../session/text/guess-book.ts';
 import type { PlaceName, Route } from '../../session/text/route.ts';
+import { type GuessedAnswer, guessAnswer } from './guessed-answer.ts';
 import { filled, type Held } from './held.ts';
 import type { TextMoment, TextWorld } from './text-world.ts';
 
@@ -34,10 +34,10 @@ export class Truth {
   readonly blocks: number;
   /** Ms from the request until blocks `0..k-1` are here; `Infinity` when they will not come. */
   readonly #landsAt: readonly number[];
-  /** Bytes of a row at each cut; by drafts, tokens that a trip brings; by route, the best draft length. */
+  /** Bytes of a row at each cut; by drafts, tokens that a trip brings; by route, how an answer is guessed along it. */
   readonly #rowBytes: readonly number[];
   readonly #tripTokens = new Map<number, number>();
-  readonly #draftLength = new Map<string, number>();
+  readonly #guesses = new Map<string, GuessedAnswer>();
 
   constructor(world: TextWorld, moment: TextMoment) {
     this.world = world;
@@ -122,19 +122,19 @@ export class Truth {
     return { ms: work + this.moment.queueMs, deviceMs: 0, endpointMs: work };
   }
 
-  /** So many more tokens, the first of them behind `context` positions; with the best draft length. */
+  /** So many more tokens, the first of them behind `context` positions; guessed along as a session does. */
   tokens(route: Route, count: number, context: number, runs = Infinity): Spent {
     if (count <= 0) return NOTHING;
     const middle = context + (count - 1) / 2;
-    let drafts = this.#draftLength.get(route.id);
-    if (drafts === undefined) {
-      const ms = DRAFT_LENGTHS.map((length) => this.#drafted(route, length, middle).ms);
-      drafts = DRAFT_LENGTHS[ms.indexOf(Math.min(...ms))] ?? 0;
-      this.#draftLength.set(route.id, drafts);
+    const { passes, tokens } = this.#guessed(route);
+    let all = NOTHING;
+    let made = 0;
+    for (const [drafts, share] of passes) {
+      const often = (share * count) / tokens;
+      all = plus(all, times(this.#trip(route, 1 + drafts, middle), often));
+      made += often;
     }
-    const each = this.#drafted(route, drafts, middle);
-    const per = this.#passTokens(drafts);
-    return plus(times(each, count), this.#late(route, each.ms * per, count / per, runs));
+    return plus(all, this.#late(route, all.ms / made, made, runs));
   }
 
   /** Copying the state of so many positions of a span. */
@@ -153,17 +153,15 @@ export class Truth {
     return tokens;
   }
 
-  #drafted(route: Route, drafts: number, context: number): Spent {
-    const { hits } = this.moment;
-    const plain = this.#trip(route, 1, context);
-    if (drafts === 0) return plain;
-    const rich = this.#trip(route, 1 + drafts, context);
-    return times(plus(times(rich, hits), times(plain, 1 - hits)), 1 / this.#passTokens(drafts));
-  }
-
-  #passTokens(drafts: number): number {
-    const { hits } = this.moment;
-    return hits * this.tripTokens(drafts) + 1 - hits;
+  /** Of an answer as long as this moment's. */
+  #guessed(route: Route): GuessedAnswer {
+    const known = this.#guesses.get(route.id);
+    if (known !== undefined) return known;
+    const { length, tokens } = this.moment;
+    const middle = length + tokens / 2;
+    const guessed = guessAnswer(this.moment, tokens, (rows) => this.#trip(route, rows, middle).ms);
+    this.#guesses.set(route.id, guessed);
+    return guessed;
   }
 
   #trip(route: Route, rows: number, context: number): Spent {
@@ -180,8 +178,6 @@ export class Truth {
     return { ms, deviceMs: ms, endpointMs: 0 };
   }
 }
-
-const DRAFT_LENGTHS = [0, ...LENGTHS];
 
 /** As the session runs them (`session/text/run-route.ts`): a leg's rows pass through those before it. */
 export function startsOf({ legs }: Route, held: Held, upTo: number): readonly number[] {
