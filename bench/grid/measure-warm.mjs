@@ -42,7 +42,7 @@ const OUT_OF_QUESTION = 4;
  *   peers: Readonly<Record<string, () => Promise<object>>> }} context
  */
 export async function measureWarm(task, { free, forced, runs, runsMs, ownMs, kind, timed, plans, peers }) {
-  const auto = () => timed(() => task.run(free, 'auto'));
+  const auto = (index) => timed(() => task.run(free, 'auto', index));
   const settling = [];
   for (let index = 0; index < SETTLING[kind]; index += 1) settling.push(await auto());
   let bestMs = Infinity;
@@ -71,7 +71,7 @@ export async function measureWarm(task, { free, forced, runs, runsMs, ownMs, kin
     runs,
     ownMs,
     auto,
-    told: (choice) => timed(() => task.run(free, choice)),
+    told: (choice, index) => timed(() => task.run(free, choice, index)),
   });
   return {
     settling,
@@ -90,11 +90,16 @@ async function besideItself(offers, plans, { runs, ownMs, auto, told }) {
   const { id, choice } = plans[times.indexOf(most)];
   const own = { id, autos: [], tolds: [] };
   let isAutoFirst = false;
-  while (!isSure(own, { runs, ownMs })) {
+  // Behind the inputs of the forced runs. Both run the same ones, in twos: the state of the other one lies between them.
+  for (let input = MAX_RUNS; !isSure(own, { runs, ownMs }); input += 2) {
+    const inputs = [input, input + 1];
+    const runAutos = async () => {
+      for (const index of inputs) own.autos.push(await auto(index));
+    };
     // Each is the first as often as the other: the second of two finds the cores as the first has left them.
-    if (isAutoFirst) own.autos.push(await auto());
-    own.tolds.push(await told(choice));
-    if (!isAutoFirst) own.autos.push(await auto());
+    if (isAutoFirst) await runAutos();
+    for (const index of inputs) own.tolds.push(await told(choice, index));
+    if (!isAutoFirst) await runAutos();
     isAutoFirst = !isAutoFirst;
   }
   return own;

@@ -92,31 +92,44 @@ export function withTokens<T extends { readonly tokens: readonly number[] }>(
   tell: (token: number) => void,
   work: (onToken: (token: number) => void) => Promise<T>,
 ): Promise<T> {
-  return withPasses(
-    ({ tokens }) => {
-      for (const token of tokens) tell(token);
-    },
-    (onPass) => work((token) => onPass({ tokens: [token], rows: 1, ms: 0 })),
-  );
+  const late = (tokens: readonly number[]): void => {
+    for (const token of tokens) tell(token);
+  };
+  return untilOver({ tell, countOf: () => 1, late }, work);
 }
 
 /** The same of a lane's loop, pass by pass. What passes took that come late is not known. */
-export async function withPasses<T extends { readonly tokens: readonly number[] }>(
+export function withPasses<T extends { readonly tokens: readonly number[] }>(
   tell: (pass: LoopPass) => void,
   work: (onPass: (pass: LoopPass) => void) => Promise<T>,
 ): Promise<T> {
+  const late = (tokens: readonly number[]): void => tell({ tokens, rows: 0, ms: 0 });
+  return untilOver({ tell, countOf: ({ tokens }) => tokens.length, late }, work);
+}
+
+interface Listener<Heard> {
+  readonly tell: (heard: Heard) => void;
+  /** Tokens in it. */
+  readonly countOf: (heard: Heard) => number;
+  readonly late: (tokens: readonly number[]) => void;
+}
+
+async function untilOver<Heard, T extends { readonly tokens: readonly number[] }>(
+  { tell, countOf, late }: Listener<Heard>,
+  work: (onHeard: (heard: Heard) => void) => Promise<T>,
+): Promise<T> {
   let told = 0;
   let over = false;
-  const onPass = callbackProxy((pass: LoopPass) => {
+  const onHeard = callbackProxy((heard: Heard) => {
     if (over) return;
-    told += pass.tokens.length;
-    tell(pass);
+    told += countOf(heard);
+    tell(heard);
   });
   try {
-    const result = await work(onPass);
+    const result = await work(onHeard);
     over = true;
-    const late = result.tokens.slice(told);
-    if (late.length > 0) tell({ tokens: late, rows: 0, ms: 0 });
+    const untold = result.tokens.slice(told);
+    if (untold.length > 0) late(untold);
     return result;
   } finally {
     over = true;

@@ -25,7 +25,7 @@ export interface GenerateOptions extends Partial<Sampling>, GoalOptions {
   readonly stopTokens?: readonly number[];
   /** Default: that of the session. */
   readonly plan?: TextPlan;
-  /** Tokens to propose per trip under a plan with a cut. Default `auto`: by measured times and acceptance. */
+  /** Tokens to guess per pass, or per trip of a cut: none is another for it. Default `auto`: by measured times and acceptance. */
   readonly draft?: 'auto' | number;
   /** Move to a better plan in mid-answer when blocks arrive. Default true under `auto`. */
   readonly move?: boolean;
@@ -61,6 +61,7 @@ export interface TextUsage {
   readonly roundTrips: number;
   readonly bytesUp: number;
   readonly bytesDown: number;
+  /** Tokens that were guessed and run along, and those of them that were right. */
   readonly drafted: number;
   readonly accepted: number;
   readonly plans: readonly PlanPeriod[];
