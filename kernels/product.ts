@@ -62,7 +62,16 @@ export function multiply(
         twoColumns(x, rowBytes, sizes, w + 32, panelBytes, scales, y, outBytes, column + 2, columns);
       }
     }
-    for (; row < rows; row++) {
+    for (; row + 2 <= rows; row += 2) {
+      const x = values + <usize>row * rowBytes;
+      const y = out + <usize>row * outBytes;
+      const sizes = largest + ((<usize>row) << 2);
+      for (let panel = piece * PIECE; panel < end; panel++) {
+        const w = matrix + <usize>panel * panelBytes;
+        twoRows(x, rowBytes, sizes, w, panelBytes, scales, y, outBytes, panel << 2, columns);
+      }
+    }
+    if (row < rows) {
       const x = values + <usize>row * rowBytes;
       const y = out + <usize>row * outBytes;
       const size = load<f32>(largest + ((<usize>row) << 2));
@@ -110,6 +119,75 @@ function onePanel(
   if (left > 1) put(y + at + 4, sum(s1), load<f32>(scales + at, 4), size);
   if (left > 2) put(y + at + 8, sum(s2), load<f32>(scales + at, 8), size);
   if (left > 3) put(y + at + 12, sum(s3), load<f32>(scales + at, 12), size);
+}
+
+/** Two rows, the four columns of a panel: what a step with a guess has, or what four rows at a time leave over. */
+function twoRows(
+  x: usize,
+  rowBytes: usize,
+  sizes: usize,
+  panel: usize,
+  bytes: usize,
+  scales: usize,
+  y: usize,
+  outBytes: usize,
+  column: i32,
+  columns: i32,
+): void {
+  let w = panel;
+  let a0 = x;
+  let a1 = a0 + rowBytes;
+  let s00 = i32x4.splat(0);
+  let s01 = s00;
+  let s02 = s00;
+  let s03 = s00;
+  let s10 = s00;
+  let s11 = s00;
+  let s12 = s00;
+  let s13 = s00;
+  for (const end = panel + bytes; w < end; w += 64) {
+    let v0 = v128.load(a0);
+    let v1 = v128.load(a1);
+    let b = v128.load_ext<i8>(w);
+    s00 = i32x4.add(s00, i32x4.dot_i16x8_s(b, v0));
+    s10 = i32x4.add(s10, i32x4.dot_i16x8_s(b, v1));
+    b = v128.load_ext<i8>(w, 16);
+    s01 = i32x4.add(s01, i32x4.dot_i16x8_s(b, v0));
+    s11 = i32x4.add(s11, i32x4.dot_i16x8_s(b, v1));
+    b = v128.load_ext<i8>(w, 32);
+    s02 = i32x4.add(s02, i32x4.dot_i16x8_s(b, v0));
+    s12 = i32x4.add(s12, i32x4.dot_i16x8_s(b, v1));
+    b = v128.load_ext<i8>(w, 48);
+    s03 = i32x4.add(s03, i32x4.dot_i16x8_s(b, v0));
+    s13 = i32x4.add(s13, i32x4.dot_i16x8_s(b, v1));
+    v0 = v128.load(a0, 16);
+    v1 = v128.load(a1, 16);
+    b = v128.load_ext<i8>(w, 8);
+    s00 = i32x4.add(s00, i32x4.dot_i16x8_s(b, v0));
+    s10 = i32x4.add(s10, i32x4.dot_i16x8_s(b, v1));
+    b = v128.load_ext<i8>(w, 24);
+    s01 = i32x4.add(s01, i32x4.dot_i16x8_s(b, v0));
+    s11 = i32x4.add(s11, i32x4.dot_i16x8_s(b, v1));
+    b = v128.load_ext<i8>(w, 40);
+    s02 = i32x4.add(s02, i32x4.dot_i16x8_s(b, v0));
+    s12 = i32x4.add(s12, i32x4.dot_i16x8_s(b, v1));
+    b = v128.load_ext<i8>(w, 56);
+    s03 = i32x4.add(s03, i32x4.dot_i16x8_s(b, v0));
+    s13 = i32x4.add(s13, i32x4.dot_i16x8_s(b, v1));
+    a0 += 32;
+    a1 += 32;
+  }
+  const at = (<usize>column) << 2;
+  const left = columns - column;
+  const c0 = load<f32>(scales + at);
+  const c1 = left > 1 ? load<f32>(scales + at, 4) : 0;
+  putTwo(y + at, sum(s00), sum(s01), c0, c1, load<f32>(sizes), left > 1);
+  putTwo(y + outBytes + at, sum(s10), sum(s11), c0, c1, load<f32>(sizes, 4), left > 1);
+  if (left < 3) return;
+  const c2 = load<f32>(scales + at, 8);
+  const c3 = left > 3 ? load<f32>(scales + at, 12) : 0;
+  putTwo(y + at + 8, sum(s02), sum(s03), c2, c3, load<f32>(sizes), left > 3);
+  putTwo(y + outBytes + at + 8, sum(s12), sum(s13), c2, c3, load<f32>(sizes, 4), left > 3);
 }
 
 /** Four rows, two columns of a panel: eight sums are what fits into registers beside what they are made of. */
