@@ -59,8 +59,7 @@ export class LoopDrafts {
 
   #expectedMs(rows: number): number {
     const step = this.#stepMs ?? 0;
-    const row = Math.min(this.#rowMs ?? Infinity, step * USUAL_ROW_SHARE);
-    return step + (rows - 1) * row;
+    return step + (rows - 1) * (this.#rowMs ?? step * USUAL_ROW_SHARE);
   }
 }
 

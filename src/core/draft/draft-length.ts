@@ -2,7 +2,7 @@
  * How many tokens to propose per trip: by what trips cost and how often proposals turned out right. Pure:
  * times are passed in, and nothing is drawn at random.
  */
-import { bestDraftLength, rowMs, type TripTimes, tripMs } from './draft-cost.ts';
+import { bestDraftLength, type TripCost } from './draft-cost.ts';
 
 /** What one draft is worth falls with each before it; beyond this many, none ever pays. */
 export const MAX_DRAFTS = 32;
@@ -45,26 +45,26 @@ export class DraftLength {
   }
 
   /** Proposals for the next trip: 0 where they are not expected to pay. */
-  next(times: TripTimes): number {
-    const best = bestDraftLength(times, this.#acceptance());
-    const wanted = best === 0 && this.#sinceDraft >= PROBE_AFTER ? Math.min(1, this.#most) : best;
-    const row = rowMs(times);
-    const affordable = row > 0 ? Math.floor(this.#purseOf(times) / row) : this.#most;
-    return Math.max(0, Math.min(wanted, affordable));
+  next(cost: TripCost): number {
+    const best = bestDraftLength(cost, this.#acceptance());
+    let drafts = best === 0 && this.#sinceDraft >= PROBE_AFTER ? Math.min(1, this.#most) : best;
+    const most = cost(0) + this.#purseOf(cost);
+    while (drafts > 0 && cost(drafts) > most) drafts -= 1;
+    return drafts;
   }
 
   /** What became of a trip with `proposed` tokens, which may be fewer than were asked for. */
-  observe(times: TripTimes, proposed: number, accepted: number): void {
+  observe(cost: TripCost, proposed: number, accepted: number): void {
     this.#sinceDraft = proposed === 0 ? this.#sinceDraft + 1 : 0;
     this.#count(proposed, accepted);
-    const alone = tripMs(times, 0);
+    const alone = cost(0);
     const tokens = 1 + accepted;
-    const gain = tokens * alone * (1 + RISK) - tripMs(times, proposed);
-    this.#purse = Math.min(this.#purseOf(times) + gain, SAVED_TRIPS * alone);
+    const gain = tokens * alone * (1 + RISK) - cost(proposed);
+    this.#purse = Math.min(this.#purseOf(cost) + gain, SAVED_TRIPS * alone);
   }
 
-  #purseOf(times: TripTimes): number {
-    return this.#purse ?? START_TRIPS * tripMs(times, 0);
+  #purseOf(cost: TripCost): number {
+    return this.#purse ?? START_TRIPS * cost(0);
   }
 
   #count(proposed: number, accepted: number): void {

@@ -1,5 +1,6 @@
 /** What is proposed ahead of a trip: guesses from the text itself, as many as are expected to pay. */
 
+import type { TripCost } from './draft-cost.ts';
 import { DraftLength, MAX_DRAFTS } from './draft-length.ts';
 import { LookupDrafter } from './draft-lookup.ts';
 import type { Drafter } from './drafter.ts';
@@ -26,6 +27,7 @@ export class Proposer {
   #length = new DraftLength();
   #fit: TripFit | undefined;
   #wanted: WantedDrafts = 'auto';
+  readonly #cost: TripCost = (drafts) => this.#tripFit().ms(drafts + 1);
 
   constructor(options: ProposerOptions) {
     this.#expectedMs = options.expectedMs;
@@ -46,9 +48,7 @@ export class Proposer {
   /** At most `most` tokens that may follow `tokens`; empty when it does not pay. */
   propose(tokens: readonly number[], most: number): readonly number[] {
     const wanted =
-      this.#wanted === 'auto'
-        ? this.#length.next(this.#tripFit().times())
-        : Math.min(this.#wanted, MAX_DRAFTS);
+      this.#wanted === 'auto' ? this.#length.next(this.#cost) : Math.min(this.#wanted, MAX_DRAFTS);
     // Asked even for none: it follows the text as it grows.
     return this.#drafter.propose(tokens, Math.max(0, Math.min(most, wanted)));
   }
@@ -56,7 +56,7 @@ export class Proposer {
   /** One trip took `ms` with `drafted` proposals, of which so many were right. */
   learn({ drafted, accepted, ms }: Trip): void {
     this.#tripFit().learn(drafted + 1, ms);
-    this.#length.observe(this.#tripFit().times(), drafted, accepted);
+    this.#length.observe(this.#cost, drafted, accepted);
   }
 
   #tripFit(): TripFit {

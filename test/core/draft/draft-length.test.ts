@@ -1,13 +1,24 @@
 /** Draft lengths in simulated texts of known acceptance, beside the best fixed length and beside none. */
 import { describe, expect, it } from 'vitest';
-import {
-  bestDraftLength,
-  expectedTokens,
-  type TripTimes,
-  tripMs,
-} from '../../../src/core/draft/draft-cost.ts';
+import { bestDraftLength, expectedTokens, type TripCost } from '../../../src/core/draft/draft-cost.ts';
 import { DraftLength, MAX_DRAFTS } from '../../../src/core/draft/draft-length.ts';
 import { uniform } from '../../../src/runtime/sample-draw.ts';
+
+/** Of one trip, in ms. */
+interface TripTimes {
+  readonly roundTripMs: number;
+  /** For each row that passes, in the device's span and in the endpoint's. */
+  readonly hereRowMs: number;
+  readonly thereRowMs: number;
+  /** At both ends together, however few rows there are. */
+  readonly passMs?: number;
+}
+
+const costOf =
+  ({ roundTripMs, hereRowMs, thereRowMs, passMs = 0 }: TripTimes): TripCost =>
+  (drafts) =>
+    roundTripMs + passMs + (1 + drafts) * (hereRowMs + thereRowMs);
+const tripMs = (times: TripTimes, drafts: number): number => costOf(times)(drafts);
 
 const ROWS: readonly Omit<TripTimes, 'roundTripMs'>[] = [
   { hereRowMs: 1, thereRowMs: 1, passMs: 12 },
@@ -32,10 +43,10 @@ function simulate(times: TripTimes, rate: (token: number) => number, tokens: num
   let made = 0;
   let draws = 0;
   while (made < tokens) {
-    const drafts = controller.next(times);
+    const drafts = controller.next(costOf(times));
     let accepted = 0;
     while (accepted < drafts && uniform(seed, draws++) < rate(made)) accepted += 1;
-    controller.observe(times, drafts, accepted);
+    controller.observe(costOf(times), drafts, accepted);
     lengths.push(drafts);
     ms += tripMs(times, drafts);
     made += accepted + 1;
@@ -118,27 +129,27 @@ describe('the arithmetic', () => {
 
   it('finds lengths that can be checked by hand', () => {
     const far = { roundTripMs: 100, hereRowMs: 0, thereRowMs: 0 };
-    expect(bestDraftLength(far, [0.5, 0.5, 0.5])).toBe(3);
-    expect(bestDraftLength(far, [0, 0, 0])).toBe(0);
+    expect(bestDraftLength(costOf(far), [0.5, 0.5, 0.5])).toBe(3);
+    expect(bestDraftLength(costOf(far), [0, 0, 0])).toBe(0);
     const near = { roundTripMs: 0, hereRowMs: 5, thereRowMs: 5 };
-    expect(bestDraftLength(near, [0.99, 0.99])).toBe(0);
+    expect(bestDraftLength(costOf(near), [0.99, 0.99])).toBe(0);
     // 1 draft: 110 ms for 1.5 tokens; 2: 120 for 1.6; none: 100 for 1.
-    expect(bestDraftLength({ roundTripMs: 90, hereRowMs: 5, thereRowMs: 5 }, [0.5, 0.2])).toBe(1);
+    expect(bestDraftLength(costOf({ roundTripMs: 90, hereRowMs: 5, thereRowMs: 5 }), [0.5, 0.2])).toBe(1);
   });
 
   it('keeps to the bound it is given, and proposes freely where rows cost nothing', () => {
     const free = { roundTripMs: 50, hereRowMs: 0, thereRowMs: 0 };
-    expect(new DraftLength(3).next(free)).toBe(3);
-    expect(new DraftLength(0).next(free)).toBe(0);
-    expect(new DraftLength(1_000).next(free)).toBe(MAX_DRAFTS);
+    expect(new DraftLength(3).next(costOf(free))).toBe(3);
+    expect(new DraftLength(0).next(costOf(free))).toBe(0);
+    expect(new DraftLength(1_000).next(costOf(free))).toBe(MAX_DRAFTS);
   });
 
   it('learns from trips with fewer proposals than were asked for', () => {
     const controller = new DraftLength();
     const times = { roundTripMs: 80, hereRowMs: 4, thereRowMs: 2 };
-    const first = controller.next(times);
+    const first = controller.next(costOf(times));
     for (let trip = 0; trip < 30; trip += 1)
-      controller.observe(times, Math.min(2, controller.next(times)), 2);
-    expect(controller.next(times)).toBeGreaterThan(first);
+      controller.observe(costOf(times), Math.min(2, controller.next(costOf(times))), 2);
+    expect(controller.next(costOf(times))).toBeGreaterThan(first);
   });
 });
