@@ -18,6 +18,8 @@ export async function openIsthmus({ packageUrl, threads }: TextOpen): Promise<Co
         tokens,
         maxTokens,
         plan: 'local',
+        // The others guess nothing, and what is compared is a pass.
+        draft: 0,
         sampling: GREEDY,
         endTokens: [],
         onToken: () => {

@@ -1,7 +1,7 @@
 /**
  * A lane that takes turns with everyone else on its runner. A turn is at most `PREFILL_ROWS` rows or, while
  * others wait, one pass of a loop. A loop that nobody waits for runs on beside the runtime, without a hop between
- * threads per token, and is called back at its next pass when somebody comes.
+ * threads per pass, and is called back at its next pass when somebody comes.
  */
 import type { Clock } from '../core/clock.ts';
 import type { Span } from '../core/span.ts';

@@ -16,7 +16,7 @@ const PRESENT_WEIGHT = 0.25;
 /** Runs of one segment kept: the median of five is not moved by one pause. */
 const MAX_RUNS = 5;
 
-/** Rows from which a run is prefill, told apart from steps: rows share the reading of the weights. */
+/** Rows beyond which a run is prefill, told apart from steps: rows share the reading of the weights. So are steps with guesses. */
 const MANY_ROWS = 8;
 
 type Ran = Omit<ServedPace, 'segment'>;
@@ -41,7 +41,7 @@ export class LoadBook {
   ran(of: Segment, phase: Phase, units: number, ms: number): void {
     if (!isTime(ms) || !Number.isSafeInteger(units) || units < 0) return;
     const segment = `${segmentKey(of)}:${phase}`;
-    const key = phase === 'step' && units > MANY_ROWS ? `${segment}:many` : segment;
+    const key = phase === 'step' && units > 1 ? `${segment}:${units > MANY_ROWS ? 'many' : 'few'}` : segment;
     const runs = [...(this.#runs.get(key)?.runs ?? []), { units, ms }].slice(-MAX_RUNS);
     this.#runs.delete(key);
     this.#runs.set(key, { segment, runs });

@@ -27,6 +27,8 @@ export function ggufSettings(
     text: {
       contextLength,
       specialTokens: tokens.specialTokens,
+      // The graphs are built so (decision 0005).
+      exactRows: true,
       addBos: tokens.addBos && bosToken !== undefined,
       ...(fits && { chatTemplate }),
       ...(sampling !== undefined && { sampling }),

@@ -165,6 +165,11 @@ export interface TextModel {
   readonly chatTemplate?: string;
   /** Text of special tokens that templates name, e.g. `bos_token`. */
   readonly specialTokens: Readonly<Record<string, string>>;
+  /**
+   * A row's results are the same bits whatever rows run with it, on any one runtime: a text may be guessed ahead and stays
+   * what it is. So with graphs that the importer builds; absent where that is not known.
+   */
+  readonly exactRows?: true;
   /** Put `bosToken` before a prompt whose text does not begin with it. */
   readonly addBos: boolean;
   /** Sampling that the model's makers recommend. */

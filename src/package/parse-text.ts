@@ -8,6 +8,7 @@ const SAMPLING = ['temperature', 'topK', 'topP', 'minP', 'repetitionPenalty'] as
 export function readText(reader: JsonReader): TextModel {
   const template = reader.optional('chatTemplate');
   const sampling = reader.optional('sampling');
+  const isExact = reader.optional('exactRows')?.boolean() === true;
   return {
     contextLength: reader.field('contextLength').integer(1),
     ...(template && { chatTemplate: template.string(MAX_TEMPLATE_LENGTH) }),
@@ -17,6 +18,7 @@ export function readText(reader: JsonReader): TextModel {
         .entries('special tokens', MAX_SPECIAL_TOKENS)
         .map(([name, text]) => [name, text.string(MAX_NAME_LENGTH)]),
     ),
+    ...(isExact && { exactRows: true as const }),
     addBos: reader.field('addBos').boolean(),
     ...(sampling && { sampling: readSampling(sampling) }),
   };

@@ -44,7 +44,10 @@ export interface LoopMessage {
   readonly answer: readonly number[];
   readonly endTokens: readonly number[];
   readonly maxTokens: number;
-  /** Guesses that a pass may confirm, at most; absent: as many as pay. Older endpoints make none. */
+  /**
+   * Guesses that a pass may confirm, at most (and at most 32); absent: as many as pay, where that changes no token. Older
+   * endpoints make none.
+   */
   readonly drafts?: number;
   /** As in `StartMessage`. */
   readonly words?: true;

@@ -99,7 +99,7 @@ export interface TokensMessage {
   readonly tokens: readonly number[];
   /** Of those of them that were not told before in this request or lane; what they are read by comes with the first. */
   readonly words?: LexiconPart;
-  /** Of a lane's loop: rows that were run for them, where guesses made them more than one. */
+  /** Of a lane's loop: rows of the pass that made them, guesses included. Absent: one. */
   readonly rows?: number;
   /** Since the answer before. */
   readonly timing: EndpointTiming;

@@ -35,7 +35,7 @@ export interface LaneOptions extends RowRunnerOptions {
   /** Draws tokens; default `pickToken`. */
   readonly draw?: DrawToken;
   /**
-   * Awaited between the tokens of a loop and the pieces of a long prompt. Where runs hold their thread and
+   * Awaited between the passes of a loop and the pieces of a long prompt. Where runs hold their thread and
    * promises never let go of it (WASM), this is where a message that stops the work gets its turn.
    */
   readonly letOthersIn?: () => Promise<void>;
@@ -153,7 +153,7 @@ class RunnerLane implements LocalLane {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    // Behind the call under way, which ends at its next piece or token.
+    // Behind the call under way, which ends at its next piece or pass.
     await this.#turn.do(async () => {
       const state = this.#state;
       this.#state = undefined;

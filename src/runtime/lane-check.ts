@@ -104,10 +104,12 @@ export function scoreRows(want: ForwardRequest['want']): number {
 }
 
 export function checkLoop(request: LoopRequest, place: LoopPlace, filled: number): void {
-  const { position, tokens, maxTokens } = request;
+  const { position, tokens, answer, maxTokens } = request;
   checkPosition(position, filled);
   checkRewind(place.stage, place.stage, position, filled);
   checkRoom(position, tokens.length, place.contextLength);
   checkTokens(tokens, place.stage.vocabulary);
+  // What was said may be guessed again.
+  checkTokens(answer, place.stage.vocabulary);
   if (!Number.isInteger(maxTokens) || maxTokens < 0) refuse(`${maxTokens} is no number of tokens`);
 }

@@ -74,7 +74,7 @@ export interface LoopRequest {
   readonly endTokens: readonly number[];
   /** New tokens at most. */
   readonly maxTokens: number;
-  /** Guesses that a pass may confirm (see `LoopDrafts`): no token is another for them. Default `auto`. */
+  /** Guesses that a pass may confirm (see `LoopDrafts`), by `wantedDrafts`. Default 0. */
   readonly drafts?: WantedDrafts;
 }
 
@@ -86,7 +86,7 @@ export interface TurnRequest extends LoopRequest {
 
 /** One run of a loop through the model. */
 export interface LoopPass {
-  /** What it brought, in order: one more than its guesses that were right, or none where the answer ended. */
+  /** What it brought, in order: one more than its guesses that were right, up to the answer's end. */
   readonly tokens: readonly number[];
   /** Rows that it ran; 0 where that and `ms` are not known. */
   readonly rows: number;
@@ -104,7 +104,7 @@ export interface LoopOptions {
 export interface LoopResult {
   /** New tokens; the end token is not among them. The state holds all of them but the last one. */
   readonly tokens: readonly number[];
-  /** `stopped`: the signal fired; state and tokens up to then are kept. */
+  /** `stopped`: the signal fired, or the passes are made; state and tokens up to then are kept. */
   readonly reason: 'end' | 'max-tokens' | 'stopped';
   readonly endToken?: number;
   readonly ms: number;

@@ -27,7 +27,7 @@ export class LoopDrafts {
     this.#canRewind = stage.states.every(({ origin, growth }) => origin !== 'step' || growth !== 'replace');
   }
 
-  /** @param isNew no token of the answer was made before */
+  /** @param isNew no token of the answer was made before; else what is known of the latest one is gone on with */
   begin(wanted: WantedDrafts, isNew: boolean): void {
     if (this.#isBegun && !isNew && wanted === this.#proposer.wanted) return;
     this.#isBegun = true;

@@ -26,7 +26,7 @@ export async function runLoop(
 ): Promise<LoopResult> {
   const { sampling, endTokens, maxTokens, maxPasses = Infinity } = request;
   const { stage, drafts: guesser } = parts;
-  guesser.begin(request.drafts ?? 'auto', request.answer.length === 0);
+  guesser.begin(request.drafts ?? 0, request.answer.length === 0);
   const tokens: number[] = [];
   let next = request.tokens;
   let position = request.position;
@@ -56,13 +56,14 @@ export async function runLoop(
     if (ran === undefined) return { tokens, reason: 'stopped', ...sums };
     const picked = pickTokens(ran.scores, stage.vocabulary, pick, position, parts.draw);
     const accepted = picked.length - 1;
-    sums.ms += ran.ms;
-    sums.drafted += guesses.length;
-    sums.accepted += accepted;
     if (isStep) guesser.learn({ drafted: guesses.length, accepted, ms: ran.ms });
     else guesser.learnRows(next.length, ran.ms);
     const end = picked.findIndex((token) => endTokens.includes(token));
     const made = end < 0 ? picked : picked.slice(0, end);
+    sums.ms += ran.ms;
+    sums.drafted += guesses.length;
+    // Those behind the end are no part of the answer.
+    sums.accepted += Math.min(accepted, made.length);
     position += end < 0 ? accepted : made.length;
     parts.cut(position);
     tokens.push(...made);

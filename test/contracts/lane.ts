@@ -327,12 +327,15 @@ export function laneContract(name: string, make: MakeLanes): void {
       const before = text(12, 4);
       const whole = await answer(lane, { tokens: before, maxTokens: 120, drafts: 0 });
       const tokens = [...before, ...whole.slice(0, 80)];
-      const end = whole[84] ?? -1;
+      const at = whole.findIndex((token, index) => index > 81 && !whole.slice(80, index).includes(token));
+      const end = whole[at] ?? -1;
       const request = loop({ tokens, endTokens: [end], maxTokens: 40 });
       const plain = await (await another()).loop({ ...request, drafts: 0 }, { onPass: () => undefined });
       const guessing = await another();
       const result = await guessing.loop({ ...request, drafts: 6 }, { onPass: () => undefined });
       expect(result).toMatchObject({ tokens: plain.tokens, reason: 'end', endToken: end });
+      expect(result.accepted).toBeGreaterThan(0);
+      expect(result.accepted).toBeLessThanOrEqual(plain.tokens.length);
       const held = tokens.length + plain.tokens.length;
       expect(guessing.filled(all)).toBe(held);
       expect(await next(guessing, held, [5])).toBe(await next(lane, held, [5]));

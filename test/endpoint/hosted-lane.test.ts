@@ -28,11 +28,13 @@ class CountingLane implements PlacedLane {
   readonly forwards: ForwardRequest[] = [];
   readonly slices: TurnRequest[] = [];
   endAt = Infinity;
+  /** Tokens that a pass brings. */
+  perPass = 1;
 
   async forward(request: ForwardRequest) {
     this.forwards.push(request);
     await turn();
-    return { tokens: request.want.kind === 'pick' ? [7] : [], tensors: {}, ms: 1, ...NO_DRAFTS };
+    return { tokens: request.want.kind === 'pick' ? [7] : [], tensors: {}, ms: 1 };
   }
 
   async loop(request: TurnRequest, { onPass, signal }: LoopOptions): Promise<LoopResult> {
@@ -41,10 +43,16 @@ class CountingLane implements PlacedLane {
     while (tokens.length < request.maxTokens) {
       await turn();
       if (signal?.aborted) return { tokens, reason: 'stopped', ms: 1, ...NO_DRAFTS };
-      const token = request.position + request.tokens.length + tokens.length;
-      if (token === this.endAt) return { tokens, reason: 'end', endToken: token, ms: 1, ...NO_DRAFTS };
-      tokens.push(token);
-      onPass({ tokens: [token], rows: 1, ms: 1 });
+      const first = request.position + request.tokens.length + tokens.length;
+      const made = counted(first, Math.min(this.perPass, request.maxTokens - tokens.length));
+      const end = made.indexOf(this.endAt);
+      if (end > 0) onPass({ tokens: made.slice(0, end), rows: this.perPass, ms: 1 });
+      if (end >= 0) {
+        tokens.push(...made.slice(0, end));
+        return { tokens, reason: 'end', endToken: this.endAt, ms: 1, ...NO_DRAFTS };
+      }
+      tokens.push(...made);
+      onPass({ tokens: made, rows: this.perPass, ms: 1 });
       if (request.maxPasses === 1 && tokens.length < request.maxTokens) {
         return { tokens, reason: 'stopped', ms: 1, ...NO_DRAFTS };
       }
@@ -137,6 +145,29 @@ it('a loop gives way at its next pass to who comes, then goes on pass by pass be
   expect(last?.tokens).toEqual([last?.position ?? 0]);
   expect(last?.answer.at(-1)).toBe(last?.position);
   expect(long.lane.slices[0]?.maxTokens).toBe(12);
+});
+
+it('passes that bring several tokens are turns all the same, and end where the answer does', async () => {
+  const queue = new TurnQueue();
+  const [one, other] = [setup(queue), setup(queue)];
+  for (const { lane } of [one, other]) lane.perPass = 3;
+  const order: string[] = [];
+  const loops = [one, other].map(async ({ hosted }, index) => {
+    const heard: number[] = [];
+    const { options } = listening({
+      onPass: ({ tokens }) => {
+        order.push(String(index));
+        heard.push(...tokens);
+      },
+    });
+    await hosted.loop(request({ maxTokens: 10 }), options);
+    return heard;
+  });
+  for (const heard of await Promise.all(loops)) expect(heard).toEqual(counted(1, 10));
+  // Ten tokens are four passes, and nobody has two while the other waits.
+  expect(order.join('')).toMatch(/^(0+|1+)?(01|10)+(0+|1+)?$/);
+  expect(order).toHaveLength(8);
+  expect(one.lane.slices.at(-1)?.maxTokens).toBeLessThanOrEqual(10);
 });
 
 it('a long prompt runs in pieces, each a turn of its own, and so does a long answer', async () => {

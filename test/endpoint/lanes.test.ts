@@ -106,7 +106,7 @@ describe('a lane', () => {
     const { endpoint, client, openStates, empty } = await startWatched();
     open(client, 1);
     client.send(forward({ id: 1 }));
-    client.send(loop({ id: 1, call: 1, position: 3, tokens: [4], maxTokens: 5 }));
+    client.send(loop({ id: 1, call: 1, position: 3, tokens: [4], maxTokens: 5, drafts: 0 }));
     client.send(forward({ id: 1, call: 4, position: 2, want: 'pick', sampling: GREEDY }));
     expect(await client.next('forwarded')).toMatchObject({ id: 1, call: 0, tokens: [], tensors: {} });
     const { tokens, looped: end } = await looped(client);

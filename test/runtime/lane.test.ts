@@ -57,6 +57,35 @@ const onDevice: MakeLanes = async ({ manifest, source }) => {
   return () => device.openLane();
 };
 
+it('in turns of a pass it makes the text that it makes at once', async () => {
+  const pkg = await llamaPackage();
+  const runner = native(pkg);
+  await loadBlocks(pkg, runner);
+  const open = () => createLane({ manifest: pkg.manifest, runner, loaded: () => runner.loaded() });
+  const tokens = prompt(12, 160, 4);
+  const request = { sampling: GREEDY, endTokens: [], drafts: 5 };
+  const whole = await open().loop(
+    { ...request, position: 0, tokens, answer: [], maxTokens: 80 },
+    { onPass: () => undefined },
+  );
+  const lane = open();
+  const made: number[] = [];
+  let turns = 0;
+  for (; made.length < 80; turns += 1) {
+    const next = made.length === 0 ? tokens : made.slice(-1);
+    const position = made.length === 0 ? 0 : 12 + made.length - 1;
+    const maxTokens = 80 - made.length;
+    const turn = { ...request, position, tokens: next, answer: [...made], maxTokens, maxPasses: 1 };
+    const passes: number[] = [];
+    const result = await lane.loop(turn, { onPass: ({ rows }) => passes.push(rows) });
+    expect(passes).toHaveLength(1);
+    expect(result.reason).toBe(result.tokens.length === maxTokens ? 'max-tokens' : 'stopped');
+    made.push(...result.tokens);
+  }
+  expect(made).toEqual(whole.tokens);
+  expect(turns).toBeLessThan(80);
+});
+
 laneContract('a lane on a session for each span', bySpan);
 laneContract('a lane on a session for each block', byBlock);
 laneContract("a lane of the tests' device", onDevice);

@@ -13,6 +13,8 @@ export interface VisitOptions {
   /** Calls `leaveAlone` when `local` has made so many tokens, and ends so many tokens behind that. */
   readonly alone?: { readonly afterTokens: number; readonly tokens: number };
   readonly limitMs: number;
+  /** Guesses of a pass; by default as many as pay. */
+  readonly draft?: number;
 }
 
 /** Ms since the page's own beginning, `timeOrigin` (epoch ms). */
@@ -128,6 +130,7 @@ async function ask(session: Session, options: VisitOptions): Promise<Asked> {
       sampling: { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed: 0 },
       endTokens: [],
       maxTokens: options.maxTokens,
+      ...(options.draft === undefined ? {} : { draft: options.draft }),
       plan: options.plan,
       mode: options.mode,
       signal: AbortSignal.timeout(options.limitMs),

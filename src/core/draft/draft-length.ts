@@ -1,5 +1,5 @@
 /**
- * How many tokens to propose per trip: by what trips cost and how often proposals turned out right. Pure:
+ * How many tokens to propose per trip or pass: by what trips cost and how often proposals turned out right. Pure:
  * times are passed in, and nothing is drawn at random.
  */
 import { bestDraftLength, type TripCost } from './draft-cost.ts';

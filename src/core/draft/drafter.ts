@@ -1,4 +1,4 @@
-/** Guesses of the next tokens, made where the text is; the far end says how many of them are right. */
+/** Guesses of the next tokens, made where the text is; whoever draws says how many of them are right. */
 
 export interface Drafter {
   /**

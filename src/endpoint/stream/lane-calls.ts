@@ -1,6 +1,7 @@
 /** Answers the calls of one lane: checks them, sees that there is room for their state, runs and tells. */
 import type { Phase } from '../../core/span.ts';
 import { IsthmusError, throwIfAborted } from '../../errors.ts';
+import { wantedDrafts } from '../../package/guesses.ts';
 import type { LoopStage, Manifest } from '../../package/manifest.ts';
 import type { EncodeOptions } from '../../protocol/frame.ts';
 import { overLimit } from '../../protocol/json.ts';
@@ -84,9 +85,9 @@ export class LaneCalls {
   }
 
   async #loop(message: LoopMessage, halt: AbortSignal): Promise<void> {
-    const { lane, metrics, open, teller, signal, send, room } = this.#options;
+    const { manifest, lane, metrics, open, teller, signal, send, room } = this.#options;
     const { call, position, tokens, sampling, answer, endTokens, maxTokens } = message;
-    const { drafts = 'auto' } = message;
+    const drafts = wantedDrafts(manifest, message.drafts ?? 'auto');
     const request: LoopRequest = { position, tokens, sampling, answer, endTokens, maxTokens, drafts };
     checkLoop(request, this.#place, position);
     const { stage } = this.#place;
@@ -95,9 +96,10 @@ export class LaneCalls {
       onPass: ({ tokens: made, rows }, lap) => {
         const words = message.words && teller.of(made);
         send({ type: 'tokens', id: open.id, step, tokens: made, ...words, ...moreRows(rows), timing: lap });
-        step += made.length;
         metrics.tokens(made.length);
-        metrics.rows(step === made.length ? 0 : rows);
+        // The first pass is behind all rows that came with the call, of which it may have run the last alone.
+        metrics.rows(step === 0 ? Math.max(tokens.length, rows) : rows);
+        step += made.length;
       },
       beforeTurn: async (positions) => {
         await room();
@@ -106,7 +108,7 @@ export class LaneCalls {
       halt,
       signal,
     });
-    metrics.rows(tokens.length);
+    if (step === 0) metrics.rows(tokens.length);
     metrics.worked(timing);
     await room();
     throwIfAborted(signal);
@@ -172,7 +174,7 @@ export class LaneCalls {
   }
 }
 
-/** One is what a step has, and goes without saying. */
+/** One is what a step has, and goes without saying. What came with the call is known to the client, guesses behind it are not. */
 function moreRows(rows: number): { readonly rows?: number } {
   return rows > 1 ? { rows } : {};
 }

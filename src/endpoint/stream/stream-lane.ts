@@ -100,7 +100,7 @@ export class StreamLane {
 
   async #work(): Promise<void> {
     for (let call = this.#inbox.take(); call !== undefined; call = this.#inbox.take()) {
-      // Counted as open: a stop waits for it, and after the time of grace ends it at its next token.
+      // Counted as open: a stop waits for it, and after the time of grace ends it at its next pass.
       const release = this.#options.service.begin((error) => this.fail(error));
       try {
         await this.#calls.answer(call, this.#halts.get(call.call)?.signal ?? this.#abort.signal);

@@ -3,7 +3,7 @@ import type { Trip, WantedDrafts } from '../../core/draft/proposer.ts';
 import type { Sampling } from '../../core/sampling.ts';
 import { throwIfAborted } from '../../errors.ts';
 import type { LoopPass } from '../../runtime/lane.ts';
-import { evenPasses } from './even-passes.ts';
+import { evenPasses, type SeenPass } from './even-passes.ts';
 import { laneAt, type RouteRun } from './lane-set.ts';
 import type { Route } from './route.ts';
 import { fillRoute, startsOf } from './run-route.ts';
@@ -33,7 +33,7 @@ export interface DecodeRequest {
   readonly proposals: Proposals;
   /** Takes a new token and adds it to `tokens`; false when the answer is over and takes no more. */
   readonly take: (token: number) => boolean;
-  /** Ends the loop at the next token. */
+  /** Ends the loop at the next pass. */
   readonly halt: AbortSignal;
 }
 
@@ -56,7 +56,7 @@ async function loopInOnePlace(request: DecodeRequest, run: RouteRun): Promise<De
   const lane = laneAt(run.lanes, leg.place);
   const position = Math.min(lane.filled(leg.span), tokens.length - 1);
   const began = run.now();
-  let firstMs: number | undefined;
+  let first: SeenPass | undefined;
   let lastMs = 0;
   const steps: LoopPass[] = [];
   const known = tokens.length;
@@ -73,18 +73,22 @@ async function loopInOnePlace(request: DecodeRequest, run: RouteRun): Promise<De
     {
       signal: halt,
       onPass: (pass) => {
-        if (pass.rows > 0 || firstMs === undefined) lastMs = run.now() - began;
-        if (firstMs === undefined) firstMs = lastMs;
-        else if (pass.rows > 0) steps.push(pass);
+        // Of passes that were told of late nothing is known.
+        if (pass.rows > 0) {
+          lastMs = run.now() - began;
+          if (first === undefined) first = { rows: Math.max(known - position, pass.rows), ms: lastMs };
+          else steps.push(pass);
+        }
         for (const token of pass.tokens) if (!request.take(token)) break;
       },
     },
   );
   proposals.note(guessed);
-  if (firstMs !== undefined) run.onLeg?.(leg, known - position, firstMs);
+  if (first === undefined) return { reason: reason === 'stopped' ? 'halted' : reason };
+  run.onLeg?.(leg, first.rows, first.ms);
   // By this end's clock, what passes between the runtime and here included.
   const inside = steps.reduce((sum, { ms }) => sum + ms, 0);
-  const outside = (lastMs - (firstMs ?? 0) - inside) / Math.max(1, steps.length);
+  const outside = (lastMs - first.ms - inside) / Math.max(1, steps.length);
   const seen = steps.map(({ rows, ms }) => ({ rows, ms: Math.max(0, ms + outside) }));
   for (const { rows, ms } of evenPasses(seen)) run.onLeg?.(leg, rows, ms);
   return { reason: reason === 'stopped' ? 'halted' : reason };

@@ -1,13 +1,13 @@
 /**
- * What guesses from the text itself would have brought to a trip, by how many are made at once: told by every answer,
- * wherever it was made. A route with a cut is worth what its trips bring, and whoever had to take one to find out would
- * never learn it of texts that run elsewhere. Pure but for its own numbers.
+ * What guesses from the text itself would have brought to a trip or pass, by how many are made at once: told by every answer,
+ * wherever it was made. A route is worth what its passes bring, and whoever had to take it to find out would never learn it of
+ * texts that run elsewhere. Pure but for its own numbers.
  */
 
 import { MAX_DRAFTS } from '../../core/draft/draft-length.ts';
 import type { Drafter } from '../../core/draft/drafter.ts';
 
-/** A trip with so many guesses asked for, on the mean. */
+/** A trip or pass with so many guesses asked for, on the mean. */
 export interface GuessedTrip {
   readonly drafts: number;
   /** Guesses that there were, right or wrong: each is a row more. */
@@ -33,8 +33,8 @@ const MOST_ANSWERS = 5;
 const POORER = 1 / 4;
 
 /**
- * Of what guesses would have won, the part that is counted on: rows of guesses cost more than those of a prompt, by which they are
- * priced, for each of them is scored, and a cut is taken where the hope for it is too high more often than where it is too low.
+ * Of what guesses would have won, the part that is counted on: what they cost is known only where few rows were run at once, and
+ * a cut is taken where the hope for it is too high more often than where it is too low.
  */
 const TRUSTED = 0.6;
 

@@ -14,6 +14,9 @@ const TELLING_ROWS = 32;
  */
 const LEAST_TELLING_SHARE = 0.02;
 
+/** Up to so many rows are what a step with guesses has: each is scored, and kernels take few rows otherwise than many. */
+const FEW_ROWS = 8;
+
 /** Before anything is measured: ms per token per 100 MB of weights, as of a slow laptop core. */
 const PRIOR_MS_PER_BYTE = 50 / 100e6;
 
@@ -31,9 +34,12 @@ export class Pace {
   readonly #shareBefore: readonly number[];
   /** Ms of one row through the whole model. */
   #stepMs: number;
+  /** Of each further row of a prompt; and of the first few, where calls with few were seen. */
   #rowMs: number;
+  #fewRowMs: number | undefined;
   #steps = 0;
   #prefills = 0;
+  #few = 0;
   /** Which way the latest step was off by more than a pause's factor. */
   #off = 0;
 
@@ -52,17 +58,17 @@ export class Pace {
 
   /** Whether anything was measured; else all that is said is a guess. */
   get isMeasured(): boolean {
-    return this.#steps + this.#prefills > 0;
+    return this.seen > 0;
   }
 
   /** Calls that it has learned from. */
   get seen(): number {
-    return this.#steps + this.#prefills;
+    return this.#steps + this.#prefills + this.#few;
   }
 
   /** Ms of a call with so many rows through a span: what a step takes, and something for each further row. */
   ms(span: Span, rows: number): number {
-    return (this.#stepMs + (rows - 1) * this.#rowMs) * this.#shareOf(span);
+    return this.#wholeMs(rows) * this.#shareOf(span);
   }
 
   /** Ms of a call through a span beside its rows: what they share, the reading of the weights. */
@@ -75,13 +81,16 @@ export class Pace {
     if (share < LEAST_TELLING_SHARE || rows < 1 || !Number.isFinite(ms) || ms < 0) return;
     const whole = ms / share;
     if (rows === 1) this.#learnStep(whole);
+    else if (rows <= FEW_ROWS) this.#learnFew(rows, whole);
     else this.#learnRows(rows, whole);
   }
 
   /** The whole place is taken to have become so many times as slow; each further row by another factor, if need be. */
   scale(factor: number, rowFactor = factor): void {
     this.#stepMs *= factor;
-    this.#rowMs = Math.max(this.#rowMs * rowFactor, this.#stepMs / MAX_PREFILL_GAIN);
+    const least = this.#stepMs / MAX_PREFILL_GAIN;
+    this.#rowMs = Math.max(this.#rowMs * rowFactor, least);
+    if (this.#fewRowMs !== undefined) this.#fewRowMs = Math.max(this.#fewRowMs * rowFactor, least);
   }
 
   #learnStep(seen: number): void {
@@ -98,9 +107,25 @@ export class Pace {
   /** What a call takes beside its rows is in a step too, waiting for a turn included. */
   #learnRows(rows: number, seen: number): void {
     if (this.#steps === 0) this.#stepMs = seen / (1 + (rows - 1) / PRIOR_PREFILL_GAIN);
-    const row = Math.max(this.#stepMs / MAX_PREFILL_GAIN, (seen - this.#stepMs) / (rows - 1));
+    const few = this.#fewRowMs === undefined ? 1 : FEW_ROWS;
+    const row = Math.max(this.#stepMs / MAX_PREFILL_GAIN, (seen - this.#wholeMs(few)) / (rows - few));
     this.#rowMs = mixed(this.#rowMs, row, this.#prefills, Math.min(1, rows / TELLING_ROWS));
     this.#prefills += 1;
+  }
+
+  #learnFew(rows: number, seen: number): void {
+    if (this.#steps === 0) this.#stepMs = seen / (1 + (rows - 1) / PRIOR_PREFILL_GAIN);
+    const row = Math.max(this.#stepMs / MAX_PREFILL_GAIN, (seen - this.#stepMs) / (rows - 1));
+    this.#fewRowMs = mixed(this.#fewRowMs ?? this.#rowMs, row, this.#few);
+    this.#few += 1;
+    // Until a prompt is measured it is told from these.
+    if (this.#prefills === 0) this.#rowMs = this.#fewRowMs;
+  }
+
+  /** Through the whole model. */
+  #wholeMs(rows: number): number {
+    const few = Math.min(rows, FEW_ROWS) - 1;
+    return this.#stepMs + few * (this.#fewRowMs ?? this.#rowMs) + (rows - 1 - few) * this.#rowMs;
   }
 
   #shareOf({ from, to }: Span): number {

@@ -111,9 +111,12 @@ function ofTrip({ legs }: Route, { manifest, paces, link }: Situation, trip: Gue
       paces[leg.place].ms(leg.span, rows) / trip.tokens;
     if (leg.place === 'device') continue;
     const { up, down } = crossing(manifest, leg);
+    // A loop at the endpoint asks for nothing more, and the tokens that it tells of come while it goes on.
+    if (legs.length === 1) {
+      use.bytesDown += down + MESSAGE_BYTES / trip.tokens;
+      continue;
+    }
     use.bytesDown += (rows * down + MESSAGE_BYTES) / trip.tokens;
-    // A loop at the endpoint asks for nothing more, and what it tells comes while it goes on.
-    if (legs.length === 1) continue;
     use.bytesUp += (rows * up + MESSAGE_BYTES) / trip.tokens;
     const upMs = (1000 * (rows * up + MESSAGE_BYTES)) / link.upBytesPerSecond;
     const downMs = (1000 * (rows * down + MESSAGE_BYTES)) / link.downBytesPerSecond;

@@ -37,9 +37,9 @@ import { type HeardLoop, receiveLoop } from './remote-loop.ts';
 import { cutInput, cutRange, rowsPerPiece } from './remote-pieces.ts';
 import { RemoteState } from './remote-state.ts';
 
-/** One answer of the endpoint: a forward (or piece of one), a token of a loop, or state. */
+/** One answer of the endpoint: a forward (or piece of one), a pass of a loop, or state. */
 export interface CallTiming {
-  readonly kind: 'forward' | 'token' | 'state';
+  readonly kind: 'forward' | 'pass' | 'state';
   readonly span: Span;
   /** Rows that were run, or positions of state. */
   readonly rows: number;
@@ -231,13 +231,13 @@ class WireLane implements RemoteLane {
   #sendLoop(request: LoopRequest, onPass: LoopOptions['onPass']): SentCall<HeardLoop> {
     const { stage, contextLength } = this.#place;
     checkLoop(request, this.#place, this.#filled.reach(stage));
-    const { position, tokens, sampling, answer, endTokens, drafts = 'auto' } = request;
+    const { position, tokens, sampling, answer, endTokens, drafts = 0 } = request;
     const room = contextLength - position - tokens.length;
     const maxTokens = Math.min(request.maxTokens, room, MAX_TOKENS_PER_REQUEST);
     const loop = { type: 'loop', position, tokens, sampling, answer, endTokens, maxTokens } as const;
     const most = drafts === 'auto' ? {} : { drafts };
     const message: UnsentCall = { ...loop, ...most, ...this.#link.wantedWords() };
-    const tell = this.#timed('token', stage);
+    const tell = this.#timed('pass', stage);
     const sent = this.#calls.call(
       message,
       async (next, number) => {

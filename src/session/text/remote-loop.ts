@@ -34,7 +34,13 @@ export async function receiveLoop(
     const message = await next();
     if (message.type === 'tokens') {
       checkTokens(message, tokens.length, request.maxTokens, listener.vocabulary);
-      const rows = tokens.length === 0 ? request.tokens.length : (message.rows ?? 1);
+      const { rows: told = 1 } = message;
+      const isFirst = tokens.length === 0;
+      if (!isFirst && message.tokens.length > told) {
+        throw new IsthmusError('bad-frame', `${told} rows cannot make ${message.tokens.length} tokens`);
+      }
+      // All rows that came with the call are behind the first, whatever the last piece of them was.
+      const rows = isFirst ? Math.max(request.tokens.length, told) : told;
       listener.onTiming(rows, message.timing);
       tokens.push(...message.tokens);
       try {

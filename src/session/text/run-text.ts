@@ -1,5 +1,7 @@
 /** One answer of a session: the engine, what is proposed ahead, and what is told of it. */
 import type { Clock } from '../../core/clock.ts';
+import { wantedDrafts } from '../../package/guesses.ts';
+import type { Manifest } from '../../package/manifest.ts';
 import type { GoalOptions } from '../../planner/objective.ts';
 import { goalFor } from '../planning.ts';
 import { delay } from '../waiting.ts';
@@ -11,6 +13,7 @@ import type { TextTraffic } from './session-places.ts';
 import type { PlanPeriod, RunTextOptions, RunTextResult, TextPlan } from './types.ts';
 
 export interface RunTextParts {
+  readonly manifest: Manifest;
   readonly engine: TextEngine;
   readonly proposer: TextProposals;
   readonly guesses: GuessBook;
@@ -30,7 +33,7 @@ export async function runText(parts: RunTextParts, options: RunTextOptions): Pro
   const periods: PlanPeriod[] = [];
   let firstMs: number | undefined;
   let lastMs = began;
-  const draft = options.draft ?? 'auto';
+  const draft = wantedDrafts(parts.manifest, options.draft ?? 'auto');
   proposer.begin(draft);
   guesses.begin(options.tokens.length);
   const outcome: TextOutcome = await engine.run({

@@ -1,5 +1,6 @@
 /** What a session has for text: one engine, its places, and what it learns to propose. */
 import { LookupDrafter } from '../../core/draft/draft-lookup.ts';
+import { wantedDrafts } from '../../package/guesses.ts';
 import type { Shared } from '../parts.ts';
 import { goalFor } from '../planning.ts';
 import type { PlanChoice } from '../types.ts';
@@ -56,6 +57,7 @@ export class TextSide {
     this.#progress.begin(options.maxTokens);
     const result = await runText(
       {
+        manifest: parts.manifest,
         engine: this.#engine,
         proposer: this.#proposer,
         guesses: this.#guesses,
@@ -143,8 +145,9 @@ export class TextSide {
    */
   async #buildLikely(): Promise<void> {
     if (!this.#isAuto) return;
-    const { options } = this.#shared;
-    const route = this.#engine.likely({ goal: goalFor(options), trips: () => this.#guesses.trips() });
+    const { options, parts } = this.#shared;
+    const drafts = wantedDrafts(parts.manifest, 'auto');
+    const route = this.#engine.likely({ goal: goalFor(options), trips: () => this.#guesses.trips(drafts) });
     const here = (route?.legs ?? []).filter(({ place }) => place === 'device');
     const lacking = here.filter((leg) => this.#places.buildMs(leg) > 0);
     if (lacking.length === 0) return;

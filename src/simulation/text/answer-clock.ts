@@ -108,12 +108,15 @@ export class AnswerClock {
     made = 1;
     firstAt = this.#ms;
     let progress = 1;
+    let looks = Math.floor(before / LOOK_EVERY);
     while (before + made < wanted) {
       while (nextLanding.length > 0 && (nextLanding[0]?.at ?? Infinity) <= this.#ms) {
         this.#looks.calibrate(truth, nextLanding.shift()?.blocks ?? 0, true);
         look();
       }
-      if ((before + made) % LOOK_EVERY === 0) look();
+      const looksDue = Math.floor((before + made) / LOOK_EVERY);
+      if (looksDue > looks) look();
+      looks = looksDue;
       if (move !== undefined && move.preparedAt <= this.#ms) {
         this.#ms += move.pauseMs;
         spent = plus(spent, move.beside);

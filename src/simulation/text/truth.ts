@@ -1,6 +1,6 @@
 /**
- * What routes really take for one request of a world, noise left out. Everything here is in closed form, because
- * the oracle asks for hundreds of routes at each request.
+ * What routes really take for one request of a world, noise left out. Everything but how an answer is
+ * guessed is in closed form, because the oracle asks for hundreds of routes at each request.
  */
 
 import { expectedTokens } from '../../core/draft/draft-cost.ts';

@@ -46,6 +46,23 @@ describe('the pace of a place', () => {
     expect(pace.ms(ALL, 1)).toBeGreaterThan(28);
   });
 
+  it('knows what few rows take apart from many', () => {
+    const pace = new Pace(llmManifest(BLOCKS));
+    for (let time = 0; time < 30; time += 1) {
+      pace.learn(ALL, 1, 10);
+      pace.learn(ALL, 64, 10 + 63 * 2);
+    }
+    expect(pace.ms(ALL, 5)).toBeCloseTo(18, 0);
+    // Those of guesses are scored, each of them.
+    for (let time = 0; time < 30; time += 1) pace.learn(ALL, 5, 10 + 4 * 6);
+    expect(pace.ms(ALL, 5)).toBeCloseTo(34, 0);
+    expect(pace.ms(ALL, 3)).toBeCloseTo(22, 0);
+    expect(pace.ms(ALL, 64) - pace.ms(ALL, 32)).toBeCloseTo(64, 0);
+    for (let time = 0; time < 30; time += 1) pace.learn(ALL, 64, 10 + 63 * 2);
+    expect(pace.ms(ALL, 64)).toBeCloseTo(136, 0);
+    expect(pace.ms(ALL, 5)).toBeCloseTo(34, 0);
+  });
+
   it('never says less for more rows', () => {
     const pace = new Pace(llmManifest(BLOCKS));
     pace.learn(ALL, 64, 5);

@@ -5,7 +5,7 @@ import { GREEDY } from '../../../src/core/sampling.ts';
 import type { Span } from '../../../src/core/span.ts';
 import { decodeClientMessage, encodeServerMessage } from '../../../src/protocol/frame.ts';
 import { type ClientMessage, PROTOCOL_VERSION, type ServerMessage } from '../../../src/protocol/messages.ts';
-import type { ForwardRequest, LoopRequest } from '../../../src/runtime/lane.ts';
+import type { ForwardRequest, LoopPass, LoopRequest } from '../../../src/runtime/lane.ts';
 import { EndpointLink } from '../../../src/session/endpoint-link.ts';
 import { type CallTiming, openRemoteLane } from '../../../src/session/text/remote-lane.ts';
 import { type MemoryConnection, memoryPair } from '../../../src/transport/memory.ts';
@@ -42,7 +42,7 @@ const rows = (count: number, over: Partial<ForwardRequest> = {}): ForwardRequest
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** An endpoint that says what the test says. */
-async function scripted(of: LoopPackage = pkg) {
+async function scripted(of: LoopPackage = pkg, onTiming?: (timing: CallTiming) => void) {
   const heard: ClientMessage[] = [];
   let far: MemoryConnection | undefined;
   const say = (message: ServerMessage): void => far?.send(encodeServerMessage(message));
@@ -60,7 +60,8 @@ async function scripted(of: LoopPackage = pkg) {
     model,
     onState: () => undefined,
   });
-  const lane = await openRemoteLane(link, { manifest: of.manifest, codec: 'fp32' });
+  const timed = onTiming === undefined ? {} : { onTiming };
+  const lane = await openRemoteLane(link, { manifest: of.manifest, codec: 'fp32', ...timed });
   await turn();
   const opened = heard[0];
   if (opened?.type !== 'open') throw new Error('no lane was opened');
@@ -178,7 +179,7 @@ describe('an abort', () => {
     await until(() => heard.length === 3);
     expect(heard[2]).toEqual({ type: 'halt', id, call: 0 });
     token(1, [6]);
-    token(2, [7, 8]);
+    say({ type: 'tokens', id, step: 2, tokens: [7, 8], rows: 2, timing: TIMING });
     say({ type: 'looped', id, call: 0, reason: 'stopped', timing: TIMING });
     expect(await running).toMatchObject({ tokens: [5, 6, 7, 8], reason: 'stopped' });
     expect(told).toEqual([5, 6, 7, 8]);
@@ -213,6 +214,13 @@ describe('an endpoint that makes no sense', () => {
   it.each<[string, (script: Script) => void]>([
     ['tokens out of order', ({ token }) => token(1, [5])],
     ['tokens beyond the vocabulary', ({ token }) => token(0, [160])],
+    [
+      'more tokens than rows can make',
+      ({ id, say, token }) => {
+        token(0, [5]);
+        say({ type: 'tokens', id, step: 1, tokens: [6, 7], timing: TIMING });
+      },
+    ],
     ['more tokens than were asked for', ({ token }) => token(0, Array(13).fill(1))],
     [
       'another call',
@@ -286,6 +294,31 @@ describe('a call', () => {
     expect(await closed).toMatchObject({ code: 'closed' });
   });
 
+  it('hears passes with guesses as what they are', async () => {
+    const timings: CallTiming[] = [];
+    const { lane, heard, id, say, token } = await scripted(pkg, (timing) => timings.push(timing));
+    const passes: LoopPass[] = [];
+    const asked = loop({ position: 0, tokens: [1, 2], maxTokens: 9, drafts: 'auto' });
+    const running = lane.loop(asked, { onPass: (pass) => passes.push(pass) });
+    await until(() => heard.length === 2);
+    expect(heard[1]).not.toHaveProperty('drafts');
+    token(0, [5]);
+    say({ type: 'tokens', id, step: 1, tokens: [6, 7, 8], rows: 5, timing: TIMING });
+    say({ type: 'looped', id, call: 0, reason: 'stopped', drafted: 4, accepted: 2, timing: TIMING });
+    expect(await running).toMatchObject({ tokens: [5, 6, 7, 8], drafted: 4, accepted: 2 });
+    expect(passes.map(({ tokens, rows: count }) => [tokens, count])).toEqual([
+      [[5], 2],
+      [[6, 7, 8], 5],
+    ]);
+    expect(timings.map(({ rows: count }) => count)).toEqual([2, 5]);
+    expect(lane.filled(all)).toBe(2 + 3);
+    const plain = rejection(lane.loop(loop({ position: 5, tokens: [8] }), { onPass: () => undefined }));
+    await until(() => heard.length === 3);
+    expect(heard[2]).toMatchObject({ drafts: 0 });
+    await lane.close();
+    await plain;
+  });
+
   it('tells its times and what passed the wire', async () => {
     const timings: CallTiming[] = [];
     const { open, wire } = await startRemote(pkg);
@@ -295,9 +328,9 @@ describe('a call', () => {
     await lane.readState(all, 0, 2);
     expect(timings.map(({ kind, rows: count }) => [kind, count])).toEqual([
       ['forward', 4],
-      ['token', 2],
-      ['token', 1],
-      ['token', 1],
+      ['pass', 2],
+      ['pass', 1],
+      ['pass', 1],
       ['state', 2],
     ]);
     for (const { timing, totalMs } of timings) {
