@@ -43,6 +43,7 @@ describe('isthmus import of a GGUF', () => {
     expect(manifest.text).toEqual({
       contextLength: 256,
       specialTokens: { bos_token: '<|begin|>', eos_token: '<|end|>' },
+      exactRows: true,
       addBos: false,
       chatTemplate: TEMPLATE,
     });
