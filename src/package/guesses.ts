@@ -2,7 +2,12 @@
 import { MAX_DRAFTS } from '../core/draft/draft-length.ts';
 import type { WantedDrafts } from '../core/draft/proposer.ts';
 import { IsthmusError } from '../errors.ts';
-import type { Manifest } from './manifest.ts';
+import type { LoopStage, Manifest } from './manifest.ts';
+
+/** State that each step replaces stands at one position alone: it cannot go back before a wrong guess. */
+export function isReplacedByStep({ origin, growth }: LoopStage['states'][number]): boolean {
+  return origin === 'step' && growth === 'replace';
+}
 
 /**
  * Guesses to make where so many are asked for. None where state cannot go back before a wrong one. By itself only where a row
@@ -14,8 +19,7 @@ export function wantedDrafts({ text, stages }: Manifest, asked: WantedDrafts): W
     throw new IsthmusError('bad-option', `draft is 'auto' or a number of tokens from 0 on, not ${asked}`);
   }
   const states = stages.flatMap((stage) => (stage.kind === 'loop' ? stage.states : []));
-  const canRewind = states.every(({ origin, growth }) => origin !== 'step' || growth !== 'replace');
-  if (!canRewind) return 0;
+  if (states.some(isReplacedByStep)) return 0;
   if (asked === 'auto') return text?.exactRows === true ? 'auto' : 0;
   return Math.min(asked, MAX_DRAFTS);
 }

@@ -30,3 +30,15 @@ export function wantedWords(value: unknown): { readonly words?: true } {
 export function tokensOf(value: unknown, what: string, limit: number): readonly number[] {
   return listField(value, what, limit).map((token) => countField(token, 'token id', MAX_TOKEN_ID));
 }
+
+/** A count under its own name, where it was told. */
+export function optionalCount<Name extends string>(
+  value: JsonObject[string] | undefined,
+  name: Name,
+  most: number,
+): { readonly [key in Name]?: number } {
+  // One key of the type, or none: the compiler does not see that a computed key is the name.
+  return (value === undefined ? {} : { [name]: countField(value, name, most) }) as {
+    readonly [key in Name]?: number;
+  };
+}

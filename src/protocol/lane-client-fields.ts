@@ -1,7 +1,7 @@
 /** What a client says about a lane apart from tensors, to and from the header of its frame. */
 import type { Sampling } from '../core/sampling.ts';
 import { CODECS, type Span } from '../core/span.ts';
-import { tokenList, tokensOf, wantedWords } from './common-fields.ts';
+import { optionalCount, tokenList, tokensOf, wantedWords } from './common-fields.ts';
 import {
   amountUpTo,
   badFrame,
@@ -125,9 +125,7 @@ export function readLaneClientFields(header: JsonObject, fields: JsonObject, id:
         answer: tokensOf(fields.answer, 'tokens of an answer', limits.MAX_PREFIX_TOKENS),
         endTokens: tokensOf(fields.end_tokens, 'tokens that end a loop', limits.MAX_END_TOKENS),
         maxTokens: countField(fields.max_tokens, 'tokens of a loop', limits.MAX_TOKENS_PER_REQUEST),
-        ...(fields.drafts === undefined
-          ? {}
-          : { drafts: countField(fields.drafts, 'guesses of a pass', limits.MAX_DRAFTS) }),
+        ...optionalCount(fields.drafts, 'drafts', limits.MAX_DRAFTS),
         ...wantedWords(fields.words),
       };
     }

@@ -1,5 +1,5 @@
 /** What an endpoint's message says apart from its tensors, to and from the header of its frame. */
-import { idOf, tokenList, tokensOf } from './common-fields.ts';
+import { idOf, optionalCount, tokenList, tokensOf } from './common-fields.ts';
 import { readLoad, writeLoad } from './endpoint-load.ts';
 import { readError, writeError } from './error-fields.ts';
 import type { JsonObject } from './json.ts';
@@ -183,18 +183,6 @@ export function readServerFields(header: JsonObject): ServerFields {
         timing: readTiming(fields),
       };
   }
-}
-
-/** A count under its own name, where it was told. */
-function optionalCount<Name extends string>(
-  value: JsonObject[string] | undefined,
-  name: Name,
-  most: number,
-): { readonly [key in Name]?: number } {
-  // One key of the type, or none: the compiler does not see that a computed key is the name.
-  return (value === undefined ? {} : { [name]: countField(value, name, most) }) as {
-    readonly [key in Name]?: number;
-  };
 }
 
 function writeTiming(timing: EndpointTiming): JsonObject {

@@ -1,6 +1,7 @@
 /** What a lane refuses before it runs anything; pure. */
 import type { Span } from '../core/span.ts';
 import { IsthmusError } from '../errors.ts';
+import { isReplacedByStep } from '../package/guesses.ts';
 import type { LoopStage, Manifest } from '../package/manifest.ts';
 import type { ForwardRequest, LaneInput, LoopRequest } from './lane.ts';
 import { cannotStandAt } from './state-rows.ts';
@@ -42,12 +43,12 @@ export function checkPosition(position: number, filled: number): void {
   });
 }
 
-/** State that each step replaces stands at one position alone; from 0 it can be made again. */
+/** From 0 state that each step replaces can be made again. */
 function checkRewind(stage: LoopStage, span: Span, position: number, filled: number): void {
   if (position === 0 || position === filled) return;
   for (const entry of stage.states) {
     if (entry.block < span.from || entry.block >= span.to) continue;
-    if (entry.origin === 'step' && entry.growth === 'replace') throw cannotStandAt(entry, filled, position);
+    if (isReplacedByStep(entry)) throw cannotStandAt(entry, filled, position);
   }
 }
 

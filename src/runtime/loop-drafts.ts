@@ -3,6 +3,7 @@
  * all weights; rows that turn out as guessed are tokens made (Leviathan et al. 2023; Saxena 2023).
  */
 import { Proposer, type Trip, type WantedDrafts } from '../core/draft/proposer.ts';
+import { isReplacedByStep } from '../package/guesses.ts';
 import type { LoopStage } from '../package/manifest.ts';
 import { UNSEEN } from './lane-text.ts';
 
@@ -23,8 +24,7 @@ export class LoopDrafts {
   #rowMs: number | undefined;
 
   constructor(stage: LoopStage) {
-    // State that each step replaces cannot go back before a wrong guess.
-    this.#canRewind = stage.states.every(({ origin, growth }) => origin !== 'step' || growth !== 'replace');
+    this.#canRewind = !stage.states.some(isReplacedByStep);
   }
 
   /** @param isNew no token of the answer was made before; else what is known of the latest one is gone on with */
