@@ -1,17 +1,14 @@
 /** The server that runs spans: HTTP and WebSocket on one port, one runner for each package. */
-import { createServer, type Server } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { IsthmusError, isIsthmusError } from '../errors.ts';
-import type { Manifest } from '../package/manifest.ts';
 import { MAX_MODELS } from '../protocol/limits.ts';
 import { createPackageRunner } from '../runtime/node/package-runner.ts';
-import type { PackageSource } from '../runtime/runner.ts';
 import type { FarWords } from '../runtime/words.ts';
 import { sha256Hex } from '../storage/sha256.ts';
+import type { Endpoint, EndpointOptions, EndpointPackage } from './endpoint-types.ts';
 import { FleetDesk } from './fleet-desk.ts';
 import { openFleetFile } from './fleet-file.ts';
+import { createHttpServer, hostOf, listen } from './http/listen.ts';
 import { createRouter } from './http/router.ts';
 import * as limits from './limits.ts';
 import { Metrics, type MetricsSnapshot } from './metrics.ts';
@@ -20,79 +17,9 @@ import { Service } from './service.ts';
 import { createStreamServer } from './stream/stream-server.ts';
 import { CAN_START_WORKER, startWorkerRunner } from './worker/start-worker.ts';
 
+export type { Endpoint, EndpointOptions, EndpointPackage } from './endpoint-types.ts';
 export type { MetricsSnapshot } from './metrics.ts';
 export type { CreateRunner } from './model-host.ts';
-
-/** A package that was opened from a folder. */
-export interface EndpointPackage {
-  readonly manifest: Manifest;
-  readonly source: PackageSource;
-  /** Folder of its files, which clients may download. */
-  readonly dir: string;
-  /** For clients whose tokenizer is still on its way; without it they wait for that. */
-  readonly words?: FarWords;
-}
-
-export interface EndpointOptions {
-  /** At least one; their names must differ. */
-  readonly packages: readonly EndpointPackage[];
-  /** Address to listen on. Default `127.0.0.1`: nobody else can reach it. */
-  readonly host?: string;
-  /** Default 0: any that is free. */
-  readonly port?: number;
-  /** Folder of pages to serve at `/`. Default: none. */
-  readonly staticDir?: string;
-  /** PEM texts; with them the endpoint speaks HTTPS and WSS. Default: plain. */
-  readonly tls?: { readonly cert: string; readonly key: string };
-  /** Threads of each session of the runtime. Default 1. */
-  readonly threads?: number;
-  /** Requests open at once, over all connections. Default `MAX_OPEN_REQUESTS`. */
-  readonly maxSessions?: number;
-  /** Segments of one package with sessions in memory. Default `MAX_LOADED_SEGMENTS`. */
-  readonly maxLoadedSegments?: number;
-  /** Decoded bytes of input to one start or step. Default `MAX_INPUT_BYTES`. */
-  readonly maxInputBytes?: number;
-  /** Ms that a request may wait for its next step before its state is dropped. Default `IDLE_REQUEST_MS`. */
-  readonly idleRequestMs?: number;
-  /** Lanes open at once, over all connections. Default `MAX_OPEN_LANES`. */
-  readonly maxLanes?: number;
-  /** Bytes of state in all lanes. Default `MAX_STATE_BYTES`. */
-  readonly maxStateBytes?: number;
-  /** Ms without a call after which a lane is dropped. Default `IDLE_LANE_MS`. */
-  readonly idleLaneMs?: number;
-  /**
-   * Take reports of how fast devices are from clients whose users agreed, and tell new devices what came of them;
-   * with a file, also after a restart. Default: none of it. Counts are kept, and nothing of who sent them.
-   */
-  readonly fleet?: boolean | { readonly file: string };
-  /** Build the whole model's sessions at once, before anyone asks. Default true. */
-  readonly warm?: boolean;
-  /**
-   * With `warm`: run a short request too, so that the first client hears how fast this place is. Default true.
-   */
-  readonly rehearse?: boolean;
-  /** Default: a runner in a thread of its own, or in this one where the sources run uncompiled. */
-  readonly createRunner?: CreateRunner;
-  readonly clock?: Clock;
-  /** Told what an operator may want to know. Default: nobody. */
-  readonly log?: (line: string) => void;
-}
-
-export interface Endpoint {
-  /** With the address that it listens on, without a slash at its end. */
-  readonly url: string;
-  readonly port: number;
-  /** Requests and calls on lanes that are under way now. */
-  readonly activeRequests: number;
-  /** Lanes that are open now; each may hold the state of a text. */
-  readonly openLanes: number;
-  metrics(): MetricsSnapshot;
-  /**
-   * Stops: nothing new is taken, open requests get `graceMs` (default `DEFAULT_GRACE_MS`) to finish and
-   * then fail with `endpoint-stopping`, sockets and runners are closed. Safe to call twice.
-   */
-  close(options?: { readonly graceMs?: number }): Promise<void>;
-}
 
 /** Throws `bad-option`, also when the address cannot be listened on. */
 export async function createEndpoint(options: EndpointOptions): Promise<Endpoint> {
@@ -247,39 +174,6 @@ function defaultRunner(threads: number): CreateRunner {
     CAN_START_WORKER
       ? startWorkerRunner(manifest, source, { threads })
       : createPackageRunner(manifest, source, { threads });
-}
-
-function createHttpServer(tls: EndpointOptions['tls']): Server {
-  const timeouts = { headersTimeout: limits.HEADERS_TIMEOUT_MS, requestTimeout: limits.REQUEST_TIMEOUT_MS };
-  let server: Server;
-  try {
-    server = tls === undefined ? createServer(timeouts) : createTlsServer({ ...timeouts, ...tls });
-  } catch (cause) {
-    throw new IsthmusError('bad-option', 'the certificate and key do not make a TLS server', { cause });
-  }
-  server.maxConnections = limits.MAX_CONNECTIONS;
-  return server;
-}
-
-async function listen(server: Server, host: string, port: number): Promise<AddressInfo> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  }).catch((cause: unknown) => {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new IsthmusError('bad-option', `cannot listen on ${host}, port ${port}: ${reason}`, { cause });
-  });
-  // A server that listens on a port has an address of this form; strings are those of pipes.
-  return server.address() as AddressInfo;
-}
-
-/** As it stands in a URL; an endpoint on all addresses is named by the local one. */
-function hostOf({ address }: AddressInfo): string {
-  if (address === '0.0.0.0' || address === '::') return 'localhost';
-  return address.includes(':') ? `[${address}]` : address;
 }
 
 /** Waits for `work` but no longer than `ms`. */

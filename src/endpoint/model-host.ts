@@ -1,7 +1,5 @@
 /** One package that is served: its runner, whose turn it is, what is loaded, and a new runner after a crash. */
 import type { Clock } from '../core/clock.ts';
-import { sampleFeeds, unitsFor } from '../core/sample-feeds.ts';
-import { GREEDY } from '../core/sampling.ts';
 import type { PhaseTensors, Segment, Span } from '../core/span.ts';
 import type { TensorMap } from '../core/tensor.ts';
 import { IsthmusError, isIsthmusError } from '../errors.ts';
@@ -10,20 +8,15 @@ import { segmentsOf } from '../package/segments.ts';
 import type { ModelLoad } from '../protocol/endpoint-load.ts';
 import type { EndpointTiming } from '../protocol/messages.ts';
 import type { SpanExecution, StepOutput } from '../runtime/executor.ts';
-import { loopOf } from '../runtime/lane-check.ts';
 import type { PackageSource, SpanRunner } from '../runtime/runner.ts';
 import { createExecutor } from '../runtime/span-executor.ts';
 import { extentsSeen } from './extents-seen.ts';
 import { HostedLane } from './hosted-lane.ts';
 import { openLaneOn } from './lane-runner.ts';
 import { LoadBook } from './load-book.ts';
+import { rehearse } from './rehearse-host.ts';
 import { SegmentPool } from './segment-pool.ts';
 import { TurnQueue } from './turn-queue.ts';
-import { untilSettled } from './until-settled.ts';
-
-/** As a client rehearses on its device: what shows the pace of each phase. */
-const REHEARSAL_ROWS = 48;
-const REHEARSAL_STEPS = 4;
 
 export type CreateRunner = (manifest: Manifest, source: PackageSource) => SpanRunner;
 
@@ -120,46 +113,8 @@ export class ModelHost {
   }
 
   /** Short requests of its own: a client's first plan then rests on more than a guess about this place. */
-  async rehearse(): Promise<void> {
-    const span = { from: 0, to: this.manifest.blocks.length };
-    const [first] = this.manifest.stages;
-    const never = new AbortController().signal;
-    if (first?.kind === 'loop') return this.#rehearseText(never);
-    if (first?.kind !== 'once') return;
-    const { clock } = this.#options;
-    await untilSettled(async () => {
-      const execution = await this.open(span, never);
-      try {
-        const units = unitsFor(first, REHEARSAL_ROWS);
-        let output = await execution.start({ once: sampleFeeds(first, units) });
-        for (let step = 1; step < REHEARSAL_STEPS && output.kind === 'logits'; step += 1) {
-          output = await execution.step([0]);
-        }
-      } finally {
-        await execution.close();
-      }
-    }, clock);
-  }
-
-  /** A prompt and a few steps behind it, in a lane like any client's. */
-  async #rehearseText(never: AbortSignal): Promise<void> {
-    const { stage, contextLength } = loopOf(this.manifest);
-    const rows = Math.min(REHEARSAL_ROWS, contextLength - REHEARSAL_STEPS);
-    if (rows < 1) return;
-    const want = { kind: 'pick', pick: { sampling: GREEDY, answer: [], drafts: [] } } as const;
-    const lane = this.openLane();
-    try {
-      await untilSettled(async () => {
-        const call = (position: number, count: number) => {
-          const input = { kind: 'tokens', tokens: Array.from({ length: count }, () => 0) } as const;
-          return lane.forward({ span: { from: stage.from, to: stage.to }, position, input, want }, never);
-        };
-        await call(0, rows);
-        for (let step = 0; step < REHEARSAL_STEPS; step += 1) await call(rows + step, 1);
-      }, this.#options.clock);
-    } finally {
-      await lane.close();
-    }
+  rehearse(): Promise<void> {
+    return rehearse(this, this.#options.clock);
   }
 
   async close(): Promise<void> {

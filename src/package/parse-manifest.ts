@@ -3,27 +3,20 @@
  * is a fresh object with the known fields alone; unknown fields are dropped.
  */
 import { PHASES, type Phase } from '../core/span.ts';
-import { DTYPE_BYTES, type DType, MAX_RANK } from '../core/tensor.ts';
 import { IsthmusError } from '../errors.ts';
 import { checkManifest } from './check-manifest.ts';
 import { JsonReader } from './json-reader.ts';
 import {
-  type Affine,
   type AudioInput,
   type Block,
   type Crossing,
   type CrossingTensor,
   type Cut,
-  type FeedKind,
   type Generation,
-  type GraphInput,
   MANIFEST_FORMAT,
   MANIFEST_VERSION,
   type Manifest,
   type PackageFile,
-  type Stage,
-  type StateEntry,
-  type StepFeed,
 } from './manifest.ts';
 import {
   MAX_BLOCKS,
@@ -34,23 +27,12 @@ import {
   MAX_NAME_LENGTH,
   MAX_NOTE_LENGTH,
   MAX_NOTES,
-  MAX_PATH_LENGTH,
   MAX_STAGES,
   MAX_TENSORS,
 } from './manifest-limits.ts';
+import { affine, graphInput, nameOf, pathOf, readStage } from './parse-stage.ts';
 import { readText } from './parse-text.ts';
 
-const DTYPES = Object.keys(DTYPE_BYTES) as DType[];
-const GROWTHS: readonly StateEntry['growth'][] = ['append', 'shared', 'replace'];
-const FEED_KINDS: readonly FeedKind[] = [
-  'positions',
-  'mask',
-  'past',
-  'total',
-  'last',
-  'picked',
-  'picked-count',
-];
 const SHA256_HEX = /^[0-9a-f]{64}$/;
 
 /**
@@ -105,92 +87,6 @@ function decode(json: string | Uint8Array): unknown {
   }
 }
 
-function nameOf(reader: JsonReader): string {
-  return reader.name(MAX_NAME_LENGTH);
-}
-
-function affine(reader: JsonReader): Affine {
-  return { base: reader.field('base').finite(), perUnit: reader.field('perUnit').finite() };
-}
-
-function dims(reader: JsonReader): (number | null)[] {
-  return reader.items('dimensions', MAX_RANK).map((dim) => (dim.value === null ? null : dim.integer(0)));
-}
-
-function graphInput(reader: JsonReader): GraphInput {
-  return {
-    name: nameOf(reader.field('name')),
-    dtype: reader.field('dtype').oneOf(DTYPES),
-    dims: dims(reader.field('dims')),
-  };
-}
-
-function graphInputs(reader: JsonReader): GraphInput[] {
-  return reader.items('tensors', MAX_TENSORS).map(graphInput);
-}
-
-function readStage(reader: JsonReader): Stage {
-  const kind = reader.field('kind').oneOf(['once', 'loop']);
-  const name = nameOf(reader.field('name'));
-  const from = reader.field('from').integer(0, MAX_BLOCKS);
-  const to = reader.field('to').integer(0, MAX_BLOCKS);
-  const graphs = reader.field('graphs');
-  if (kind === 'once') {
-    const extent = reader.field('extent');
-    return {
-      kind,
-      name,
-      from,
-      to,
-      graphs: { once: pathOf(graphs.field('once')) },
-      inputs: graphInputs(reader.field('inputs')),
-      outputs: graphInputs(reader.field('outputs')),
-      extent: { input: nameOf(extent.field('input')), axis: extent.field('axis').integer(0, MAX_RANK - 1) },
-      rows: affine(reader.field('rows')),
-    };
-  }
-  const init = graphs.optional('init');
-  return {
-    kind,
-    name,
-    from,
-    to,
-    graphs: { ...(init && { init: pathOf(init) }), step: pathOf(graphs.field('step')) },
-    tokenInput: graphInput(reader.field('tokenInput')),
-    logits: nameOf(reader.field('logits')),
-    context: reader
-      .field('context')
-      .items('tensors', MAX_TENSORS)
-      .map((entry) => ({ input: nameOf(entry.field('input')), output: nameOf(entry.field('output')) })),
-    states: reader.field('states').items('tensors', MAX_TENSORS).map(readState),
-    feeds: reader.field('feeds').items('tensors', MAX_TENSORS).map(readFeed),
-    vocabulary: reader.field('vocabulary').integer(1),
-  };
-}
-
-function readState(reader: JsonReader): StateEntry {
-  const axis = reader.optional('axis');
-  return {
-    input: nameOf(reader.field('input')),
-    output: nameOf(reader.field('output')),
-    origin: reader.field('origin').oneOf(['init', 'step']),
-    dtype: reader.field('dtype').oneOf(DTYPES),
-    dims: dims(reader.field('dims')),
-    block: reader.field('block').integer(0, MAX_BLOCKS),
-    growth: reader.field('growth').oneOf(GROWTHS),
-    ...(axis && { axis: axis.integer(0, MAX_RANK - 1) }),
-  };
-}
-
-function readFeed(reader: JsonReader): StepFeed {
-  return {
-    input: nameOf(reader.field('input')),
-    kind: reader.field('kind').oneOf(FEED_KINDS),
-    dtype: reader.field('dtype').oneOf(DTYPES),
-    rank: reader.field('rank').integer(0, MAX_RANK),
-  };
-}
-
 function readBlock(reader: JsonReader): Block {
   return {
     index: reader.field('index').integer(0, MAX_BLOCKS),
@@ -219,10 +115,6 @@ function readCrossingTensor(reader: JsonReader): CrossingTensor {
     bytes: affine(reader.field('bytes')),
     lossy: reader.field('lossy').boolean(),
   };
-}
-
-function pathOf(reader: JsonReader): string {
-  return reader.name(MAX_PATH_LENGTH);
 }
 
 function readFiles(reader: JsonReader): Readonly<Record<string, PackageFile>> {

@@ -2,11 +2,12 @@
 import type { Clock } from '../core/clock.ts';
 import { IsthmusError, isIsthmusError } from '../errors.ts';
 import type { Manifest } from '../package/manifest.ts';
-import { filesByBlock, graphFile, phasesOf, segmentsOf, stageAt } from '../package/segments.ts';
+import { segmentsOf } from '../package/segments.ts';
 import type { SpanExecutor } from '../runtime/executor.ts';
 import type { DeviceRunner, ExecutionProvider, LoadOptions } from '../runtime/runner.ts';
 import { segmentKey } from '../runtime/segment-key.ts';
 import { createExecutor } from '../runtime/span-executor.ts';
+import { MissingFiles } from './missing-files.ts';
 import { RuntimeStarts, type RuntimeState } from './runtime-starts.ts';
 import { inBackground, orAborted } from './waiting.ts';
 
@@ -18,14 +19,10 @@ export class DeviceSide {
   /** An earlier visit ran here: the browser has the runtime in its cache. */
   isReturning = false;
   readonly #clock: Clock;
-  #lookedUpAt = -Infinity;
   #runner: DeviceRunner;
   /** By cut, least recently used first. */
   readonly #loaded = new Map<number, SpanExecutor>();
-  readonly #filesByBlock: readonly (readonly string[])[];
-  /** Bytes that each cut lacks, and each file. */
-  readonly #missing = new Map<number, number>();
-  readonly #lacking = new Map<string, number>();
+  readonly #missing: MissingFiles;
   readonly #start: (provider: ExecutionProvider) => Promise<DeviceRunner>;
   #buildMs: number | undefined;
   readonly #starts = new RuntimeStarts();
@@ -44,10 +41,12 @@ export class DeviceSide {
     },
   ) {
     this.manifest = manifest;
-    this.#filesByBlock = filesByBlock(manifest);
     this.#runner = runner;
     this.#clock = options.clock;
     this.#start = options.start;
+    this.#missing = new MissingFiles(manifest, options.clock, (files) =>
+      this.use((current) => current.missingBytes(files)),
+    );
   }
 
   /** What was stopped; whoever runs here next waits for it, and whoever does not run here does not. */
@@ -132,68 +131,34 @@ export class DeviceSide {
     }
   }
 
-  /** Files that blocks `[0, cut)` need: graphs of their stages and their shards. */
   files(cut: number): string[] {
-    if (cut === 0) return [];
-    const files = new Set<string>();
-    for (const segment of segmentsOf(this.manifest, { from: 0, to: cut })) {
-      const stage = stageAt(this.manifest, segment.stage);
-      for (const phase of phasesOf(stage)) files.add(graphFile(stage, phase));
-    }
-    for (const block of this.manifest.blocks.slice(0, cut))
-      for (const shard of block.shards) files.add(shard);
-    return [...files];
+    return this.#missing.files(cut);
   }
 
-  /** Ms since it was last looked up what of all files is not here. */
   get sinceLookedUpMs(): number {
-    return Math.max(0, this.#clock.now() - this.#lookedUpAt);
+    return this.#missing.sinceLookedUpMs;
   }
 
-  /** Looks up what of these files is not here, by default of all. What was found here once stays. */
-  async refreshMissing(some?: readonly string[]): Promise<void> {
-    if (some === undefined) this.#lookedUpAt = this.#clock.now();
-    await this.#lookUp(some ?? this.files(this.manifest.blocks.length));
-    let missing = 0;
-    for (const [block, files] of this.#filesByBlock.entries()) {
-      missing += this.missingOf(files);
-      this.#missing.set(block + 1, missing);
-    }
+  refreshMissing(some?: readonly string[]): Promise<void> {
+    return this.#missing.refresh(some);
   }
 
-  /** Looks up whether all of these files are here. */
-  async has(files: readonly string[]): Promise<boolean> {
-    await this.#lookUp(files);
-    return this.missingOf(files) === 0;
+  has(files: readonly string[]): Promise<boolean> {
+    return this.#missing.has(files);
   }
 
-  async #lookUp(files: readonly string[]): Promise<void> {
-    const unknown = files.filter((file) => this.#lacking.get(file) !== 0);
-    if (unknown.length === 0) return;
-    // In one call: a worker that computes answers between two of them.
-    const missing = await this.use((runner) => runner.missingBytes(unknown));
-    for (const [at, file] of unknown.entries()) {
-      if (this.#lacking.get(file) !== 0) this.#lacking.set(file, missing[at] ?? 0);
-    }
-  }
-
-  /** Bytes of these files that were not here when they were last looked up. */
   missingOf(files: readonly string[]): number {
-    return files.reduce((sum, file) => sum + (this.#lacking.get(file) ?? 0), 0);
+    return this.#missing.bytesOf(files);
   }
 
-  /** The same of all that blocks `[0, cut)` need. */
   missingBytes(cut: number): number {
-    return cut === 0 ? 0 : (this.#missing.get(cut) ?? 0);
+    return this.#missing.bytesUntil(cut);
   }
 
   /** Ms that building the sessions of `[0, cut)` is expected to take; 0 once they are built. */
   loadMs(cut: number): number {
     if (cut === 0 || this.#loaded.has(cut)) return 0;
-    const whole = this.manifest.blocks.reduce((sum, block) => sum + block.nodes, 0);
-    const share =
-      this.manifest.blocks.slice(0, cut).reduce((sum, block) => sum + block.nodes, 0) / Math.max(1, whole);
-    return (this.#buildMs ?? 0) * share;
+    return (this.#buildMs ?? 0) * this.#shareOf(cut);
   }
 
   isBuilt(cut: number): boolean {
@@ -232,9 +197,15 @@ export class DeviceSide {
   }
 
   #noteBuild(cut: number, ms: number): void {
-    const whole = this.manifest.blocks.reduce((sum, block) => sum + block.nodes, 0);
-    const part = this.manifest.blocks.slice(0, cut).reduce((sum, block) => sum + block.nodes, 0);
-    this.#buildMs = (ms * whole) / Math.max(1, part);
+    this.#buildMs = ms / this.#shareOf(cut);
+  }
+
+  /** What blocks `[0, cut)`, at least one, are of the whole, by nodes of their graphs. */
+  #shareOf(cut: number): number {
+    const nodesOf = (blocks: Manifest['blocks']): number =>
+      blocks.reduce((sum, block) => sum + block.nodes, 0);
+    const { blocks } = this.manifest;
+    return Math.max(1, nodesOf(blocks.slice(0, cut))) / Math.max(1, nodesOf(blocks));
   }
 
   /** A fetch that failed for want of a network is better told as what is missing. */

@@ -1,8 +1,6 @@
 /** Isthmus's planner as an agent: the session's own knowledge and choice, with a simulated clock and link. */
-import { stageExtents } from '../core/extents.ts';
-import { fitProfile, type Measurement } from '../device/fit.ts';
+import { fitProfile } from '../device/fit.ts';
 import { isLookDue, leavesDeviceIdle, recheckInMs } from '../device/recheck.ts';
-import { phaseMs } from '../device/span-ms.ts';
 import type { LinkObservation } from '../link/estimator.ts';
 import { afterGlance, isNews, NO_GLANCES, noteGlance, planGlance } from '../link/glance.ts';
 import {
@@ -13,7 +11,6 @@ import {
   pingsOf,
   planProbe,
 } from '../link/probe.ts';
-import type { Manifest } from '../package/manifest.ts';
 import { type Choice, type ChooseInput, choosePlan } from '../planner/choose.ts';
 import { dueMs, hedgeInMs, secondPlan, startsBoth } from '../planner/hedge.ts';
 import { hopesForEndpoint } from '../planner/hope.ts';
@@ -24,15 +21,12 @@ import { Knowledge } from '../session/knowledge.ts';
 import { usualWorkload } from '../session/planning.ts';
 import { createMemoryJsonStore } from '../storage/json-store.ts';
 import type { Agent, Ask } from './agents.ts';
+import { calibration, pacesOf, sum } from './first-senses.ts';
 import { playOut } from './outcome.ts';
 import type { Hedge, Loser } from './race.ts';
 import type { Random } from './random.ts';
 import { type Moment, trueCosts, type World } from './world.ts';
 
-/** Calibration as a session does it: the first two blocks at two sizes, with the noise of one run. */
-const CALIBRATED_BLOCKS = 2;
-const CALIBRATION_UNITS = [0.25, 1] as const;
-const CALIBRATION_DEVIATION = 0.05;
 const PROBE_DEVIATION = 0.12;
 /** A mean of late waits is no more than that. */
 const QUEUE_DEVIATION = 0.3;
@@ -259,37 +253,4 @@ export function plannerAgent(world: World, random: Random): Agent {
   function opening(moment: Moment): Moment {
     return { ...moment, deviceFactor: moment.deviceFactor * world.openingFactor };
   }
-}
-
-/** One run of each segment, from the times of a whole request. */
-function pacesOf(
-  segments: Readonly<Record<string, number>>,
-  manifest: Manifest,
-  { units, tokens }: Workload,
-): readonly ServedPace[] {
-  const extents = stageExtents(manifest, units);
-  return Object.entries(segments).map(([segment, ms]): ServedPace => {
-    const isStep = segment.endsWith(':step');
-    const extent = Math.round(extents[Number(segment.split(':')[0])] ?? 0);
-    return { segment, units: isStep ? 1 : extent, ms: isStep ? ms / (tokens + 1) : ms };
-  });
-}
-
-function sum(times: Readonly<Record<string, number>>): number {
-  return Object.values(times).reduce((all, ms) => all + ms, 0);
-}
-
-function calibration(world: World, random: Random): readonly Measurement[] {
-  const { manifest, device, moments, openingFactor } = world;
-  const units = moments[0]?.workload.units ?? 1;
-  const [stage] = manifest.stages;
-  if (stage?.kind !== 'once') return [];
-  return Array.from({ length: Math.min(CALIBRATED_BLOCKS, stage.to) }, (_, from) => from).flatMap((from) =>
-    CALIBRATION_UNITS.map((share): Measurement => {
-      const size = Math.round(units * share);
-      const trueMs = openingFactor * phaseMs(device.blocks[from]?.once, size);
-      const ms = trueMs * random.factor(CALIBRATION_DEVIATION);
-      return { segment: { stage: 0, from, to: from + 1 }, phase: 'once', units: size, ms };
-    }),
-  );
 }

@@ -1,3 +1,4 @@
+/** Runs texts: each on a route of one or two places, which may change while it runs. */
 import { type IsthmusError, isIsthmusError, throwIfAborted } from '../../errors.ts';
 import { InTurn } from '../../runtime/in-turn.ts';
 import { runAhead } from './ahead.ts';
@@ -10,14 +11,12 @@ import { Outlook } from './outlook.ts';
 import type { Pace } from './pace.ts';
 import { isRecoverable, MAX_RECOVERIES, placeOf, routeAfter } from './recovery.ts';
 import { leavesOf, type PlaceName, type Route, routeOf, usesPlace } from './route.ts';
+import { takeOver } from './take-over.ts';
 import { TextLanes } from './text-lanes.ts';
 import type { TextPlan } from './types.ts';
 
 /** Tokens after which a running answer is looked at anew: paces and links change without an event. */
 const LOOK_EVERY = 32;
-
-/** A place that is ready to take over waits no longer than so many ms for the other's next token. */
-const STALL_MS = 250;
 
 export class TextEngine {
   /** For what runs on the device beside texts. */
@@ -176,18 +175,8 @@ export class TextEngine {
       })
       .then(async (move) => {
         if (move === undefined) return move;
-        const { prepared } = move;
-        // What either fails at is left to the switch.
-        const beat = {
-          now: request.now,
-          lastAt: () => answer.lastAt,
-          next: () => Promise.race([answer.next(), request.pause(STALL_MS)]),
-          expect: (pauseMs: number) => answer.gaps.expect(pauseMs),
-        };
-        const isMet = prepared.isApart && (await prepared.meet(beat, over.signal).catch(() => false));
-        if (isMet && !over.signal.aborted && !answer.isOver) handOver(move);
-        halt.abort();
-        if (!isMet) await prepared.follow(over.signal).catch(() => undefined);
+        const { now, pause } = request;
+        await takeOver(move, { answer, now, pause, over: over.signal, handOver, halt: () => halt.abort() });
         return move;
       });
     // Its failure is looked at below; here it must not be unheard.

@@ -12,11 +12,13 @@ export interface GuessedTrip {
   readonly drafts: number;
   /** Guesses that there were, right or wrong: each is a row more. */
   readonly rows: number;
-  /** Tokens that it is counted on to bring, at least 1. */
+  /** Tokens that it brings, at least 1. */
   readonly tokens: number;
+  /** What a cut is counted on to bring of them. */
+  readonly sureTokens: number;
 }
 
-export const NO_GUESSES: GuessedTrip = { drafts: 0, rows: 0, tokens: 1 };
+export const NO_GUESSES: GuessedTrip = { drafts: 0, rows: 0, tokens: 1, sureTokens: 1 };
 
 /** Numbers between these differ by less than answers do. */
 const LENGTHS = [1, 2, 3, 4, 6, 8, 12, 16, 24, MAX_DRAFTS];
@@ -33,8 +35,9 @@ const MOST_ANSWERS = 5;
 const POORER = 1 / 4;
 
 /**
- * Of what guesses would have won, the part that is counted on: what they cost is known only where few rows were run at once, and
- * a cut is taken where the hope for it is too high more often than where it is too low.
+ * Of what guesses would have won, the part that a cut is counted on to win: what they cost there is known only where few rows
+ * crossed at once, and a cut is taken where the hope for it is too high more often than where it is too low. Places guess all
+ * the time, and alike: of two of them neither is to look slower than it is by what it wins.
  */
 const TRUSTED = 0.6;
 
@@ -138,7 +141,8 @@ class Walk {
     return {
       drafts: this.#drafts,
       rows: (weight * carried.rows + this.#own.rows) / trips,
-      tokens: 1 + TRUSTED * (tokens - 1),
+      tokens,
+      sureTokens: 1 + TRUSTED * (tokens - 1),
     };
   }
 }

@@ -1,11 +1,12 @@
 /** How fast a place runs text, learned from every call; pure but for its own numbers. */
 import type { Span } from '../../core/span.ts';
 import type { Manifest } from '../../package/manifest.ts';
+import { LearnedMs } from './learned-ms.ts';
 
-/** Weight of the newest observation once some are there. */
-const LEARNING_RATE = 0.2;
-
-/** Calls of so many rows tell what a row takes; of fewer, as much less. */
+/**
+ * Calls of so many rows, beside the few first ones, tell what a row takes; of fewer, as much less: a pass with as many guesses
+ * as make it one row more than few had all that it was off by put down to that row.
+ */
 const TELLING_ROWS = 32;
 
 /**
@@ -26,22 +27,19 @@ const PRIOR_PREFILL_GAIN = 3;
 /** A call that was faster than one step alone says no more than that rows cost next to nothing. */
 const MAX_PREFILL_GAIN = 1000;
 
-/** One step that is off by more is a pause, until the next is off the same way. */
-const PAUSE_FACTOR = 1.5;
-
 export class Pace {
   /** Of the blocks before each, and of all at the end. */
   readonly #shareBefore: readonly number[];
   /** Ms of one row through the whole model. */
-  #stepMs: number;
+  readonly #step: LearnedMs;
   /** Of each further row of a prompt; and of the first few, where calls with few were seen. */
-  #rowMs: number;
-  #fewRowMs: number | undefined;
+  readonly #row: LearnedMs;
+  readonly #fewRow: LearnedMs;
   #steps = 0;
   #prefills = 0;
   #few = 0;
-  /** Which way the latest step was off by more than a pause's factor. */
-  #off = 0;
+  /** Ms of a step when a further row was last learned. */
+  #stepMsAtRows: number;
 
   /** @param factor of the prior: an endpoint is expected to be faster than a phone */
   constructor(manifest: Manifest, factor = 1) {
@@ -52,8 +50,11 @@ export class Pace {
       before += one;
       return before / all;
     });
-    this.#stepMs = all * PRIOR_MS_PER_BYTE * factor;
-    this.#rowMs = this.#stepMs / PRIOR_PREFILL_GAIN;
+    const stepMs = all * PRIOR_MS_PER_BYTE * factor;
+    this.#step = new LearnedMs(stepMs);
+    this.#row = new LearnedMs(stepMs / PRIOR_PREFILL_GAIN);
+    this.#fewRow = new LearnedMs(this.#row.ms);
+    this.#stepMsAtRows = stepMs;
   }
 
   /** Whether anything was measured; else all that is said is a guess. */
@@ -73,7 +74,7 @@ export class Pace {
 
   /** Ms of a call through a span beside its rows: what they share, the reading of the weights. */
   callMs(span: Span): number {
-    return Math.max(0, this.#stepMs - this.#rowMs) * this.#shareOf(span);
+    return Math.max(0, this.#step.ms - this.#row.ms) * this.#shareOf(span);
   }
 
   learn(span: Span, rows: number, ms: number): void {
@@ -85,47 +86,65 @@ export class Pace {
     else this.#learnRows(rows, whole);
   }
 
+  /** The next calls tell what it is, as if they were the first. */
+  restart(): void {
+    for (const learned of [this.#step, this.#row, this.#fewRow]) learned.restart();
+    this.#steps = 0;
+    this.#prefills = 0;
+    this.#few = 0;
+  }
+
   /** The whole place is taken to have become so many times as slow; each further row by another factor, if need be. */
   scale(factor: number, rowFactor = factor): void {
-    this.#stepMs *= factor;
-    const least = this.#stepMs / MAX_PREFILL_GAIN;
-    this.#rowMs = Math.max(this.#rowMs * rowFactor, least);
-    if (this.#fewRowMs !== undefined) this.#fewRowMs = Math.max(this.#fewRowMs * rowFactor, least);
+    this.#step.suppose(this.#step.ms * factor);
+    this.#stepMsAtRows *= factor;
+    for (const row of [this.#row, this.#fewRow]) row.suppose(this.#atLeast(row.ms * rowFactor));
   }
 
   #learnStep(seen: number): void {
-    const known = this.#stepMs;
-    const way = seen > PAUSE_FACTOR * known ? 1 : seen * PAUSE_FACTOR < known ? -1 : 0;
-    const isPause = this.#steps > 0 && way !== 0 && way !== this.#off;
-    this.#off = way;
-    if (!isPause) this.#stepMs = mixed(known, seen, this.#steps);
+    this.#step.learn(seen);
     // Until prefill is measured it is told from the steps.
-    if (this.#prefills === 0) this.#rowMs = this.#stepMs / PRIOR_PREFILL_GAIN;
+    if (this.#prefills === 0) this.#row.suppose(this.#step.ms / PRIOR_PREFILL_GAIN);
     this.#steps += 1;
   }
 
   /** What a call takes beside its rows is in a step too, waiting for a turn included. */
   #learnRows(rows: number, seen: number): void {
-    if (this.#steps === 0) this.#stepMs = seen / (1 + (rows - 1) / PRIOR_PREFILL_GAIN);
-    const few = this.#fewRowMs === undefined ? 1 : FEW_ROWS;
-    const row = Math.max(this.#stepMs / MAX_PREFILL_GAIN, (seen - this.#wholeMs(few)) / (rows - few));
-    this.#rowMs = mixed(this.#rowMs, row, this.#prefills, Math.min(1, rows / TELLING_ROWS));
+    this.#supposeStep(rows, seen);
+    const few = this.#few === 0 ? 1 : FEW_ROWS;
+    const rowMs = this.#atLeast((seen - this.#wholeMs(few)) / (rows - few));
+    // Steps that came since the last prompt may have shown that the place is slower or faster by now, which is true of rows too
+    // where the processor is what changed, and not where turns are waited for.
+    const changedMs = (this.#row.ms * this.#step.ms) / this.#stepMsAtRows;
+    this.#row.learn(rowMs, Math.min(1, (rows - few) / TELLING_ROWS), changedMs);
+    this.#stepMsAtRows = this.#step.ms;
     this.#prefills += 1;
   }
 
   #learnFew(rows: number, seen: number): void {
-    if (this.#steps === 0) this.#stepMs = seen / (1 + (rows - 1) / PRIOR_PREFILL_GAIN);
-    const row = Math.max(this.#stepMs / MAX_PREFILL_GAIN, (seen - this.#stepMs) / (rows - 1));
-    this.#fewRowMs = mixed(this.#fewRowMs ?? this.#rowMs, row, this.#few);
+    this.#supposeStep(rows, seen);
+    if (this.#few === 0) this.#fewRow.suppose(this.#row.ms);
+    this.#fewRow.learn(this.#atLeast((seen - this.#step.ms) / (rows - 1)));
     this.#few += 1;
     // Until a prompt is measured it is told from these.
-    if (this.#prefills === 0) this.#rowMs = this.#fewRowMs;
+    if (this.#prefills === 0) this.#row.suppose(this.#fewRow.ms);
+  }
+
+  /** Until one was seen. */
+  #supposeStep(rows: number, seen: number): void {
+    if (this.#steps === 0) this.#step.suppose(seen / (1 + (rows - 1) / PRIOR_PREFILL_GAIN));
+  }
+
+  /** Of a row. */
+  #atLeast(rowMs: number): number {
+    return Math.max(this.#step.ms / MAX_PREFILL_GAIN, rowMs);
   }
 
   /** Through the whole model. */
   #wholeMs(rows: number): number {
     const few = Math.min(rows, FEW_ROWS) - 1;
-    return this.#stepMs + few * (this.#fewRowMs ?? this.#rowMs) + (rows - 1 - few) * this.#rowMs;
+    const fewRowMs = (this.#few === 0 ? this.#row : this.#fewRow).ms;
+    return this.#step.ms + few * fewRowMs + (rows - 1 - few) * this.#row.ms;
   }
 
   #shareOf({ from, to }: Span): number {
@@ -146,8 +165,4 @@ function readBytes({ blocks, stages: [stage] }: Manifest): readonly number[] {
   const usual = others[Math.floor(others.length / 2)] ?? first;
   const read = holding.has(0) ? Math.min(first, usual) : Math.max(1, first / Math.max(1, stage.vocabulary));
   return [read, ...bytes.slice(1)];
-}
-
-function mixed(known: number, seen: number, times: number, telling = 1): number {
-  return known + (seen - known) * Math.max(LEARNING_RATE * telling, 1 / (1 + times));
 }

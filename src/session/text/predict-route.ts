@@ -106,21 +106,21 @@ function perToken(route: Route, situation: Situation): Use {
 function ofTrip({ legs }: Route, { manifest, paces, link }: Situation, trip: GuessedTrip): Use {
   const use = noUse();
   const rows = 1 + trip.rows;
+  const tokens = legs.length === 1 ? trip.tokens : trip.sureTokens;
   for (const leg of legs) {
-    use[leg.place === 'device' ? 'deviceMs' : 'endpointMs'] +=
-      paces[leg.place].ms(leg.span, rows) / trip.tokens;
+    use[leg.place === 'device' ? 'deviceMs' : 'endpointMs'] += paces[leg.place].ms(leg.span, rows) / tokens;
     if (leg.place === 'device') continue;
     const { up, down } = crossing(manifest, leg);
     // A loop at the endpoint asks for nothing more, and the tokens that it tells of come while it goes on.
     if (legs.length === 1) {
-      use.bytesDown += down + MESSAGE_BYTES / trip.tokens;
+      use.bytesDown += down + MESSAGE_BYTES / tokens;
       continue;
     }
-    use.bytesDown += (rows * down + MESSAGE_BYTES) / trip.tokens;
-    use.bytesUp += (rows * up + MESSAGE_BYTES) / trip.tokens;
+    use.bytesDown += (rows * down + MESSAGE_BYTES) / tokens;
+    use.bytesUp += (rows * up + MESSAGE_BYTES) / tokens;
     const upMs = (1000 * (rows * up + MESSAGE_BYTES)) / link.upBytesPerSecond;
     const downMs = (1000 * (rows * down + MESSAGE_BYTES)) / link.downBytesPerSecond;
-    use.linkMs += (link.rttMs + upMs + downMs) / trip.tokens;
+    use.linkMs += (link.rttMs + upMs + downMs) / tokens;
   }
   return use;
 }

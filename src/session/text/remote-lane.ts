@@ -2,13 +2,10 @@
  * A lane on the endpoint. Calls are checked here first, as a lane beside its runtime would, because there an error
  * ends the lane. What the endpoint dropped (idle, stopped, crashed) shows at the next call.
  */
-import type { Codec, Phase, Span } from '../../core/span.ts';
-import { type TensorMap, totalBytes } from '../../core/tensor.ts';
-import { IsthmusError, isIsthmusError, throwIfAborted } from '../../errors.ts';
-import type { CrossingTensor, Manifest } from '../../package/manifest.ts';
-import { crossingAtCut } from '../../package/segments.ts';
-import type { EncodeOptions } from '../../protocol/frame.ts';
-import type { ForwardedMessage } from '../../protocol/lane-messages.ts';
+import type { Codec, Span } from '../../core/span.ts';
+import type { TensorMap } from '../../core/tensor.ts';
+import { IsthmusError, isIsthmusError } from '../../errors.ts';
+import type { Manifest } from '../../package/manifest.ts';
 import { MAX_TOKENS_PER_REQUEST } from '../../protocol/limits.ts';
 import type { EndpointTiming } from '../../protocol/messages.ts';
 import type {
@@ -19,22 +16,14 @@ import type {
   LoopRequest,
   LoopResult,
 } from '../../runtime/lane.ts';
-import { checkForward, checkLoop, type LoopPlace, loopOf, rowsOf } from '../../runtime/lane-check.ts';
+import { checkLoop, type LoopPlace, loopOf } from '../../runtime/lane-check.ts';
 import { FilledBlocks } from '../../runtime/lane-filled.ts';
-import { joinPieces } from '../../runtime/lane-rows.ts';
 import type { EndpointLink } from '../endpoint-link.ts';
 import type { EndpointRequest } from '../endpoint-request.ts';
 import { orAborted } from '../waiting.ts';
-import {
-  oneAnswer,
-  RemoteCalls,
-  type Sent,
-  type SentCall,
-  type TellTimes,
-  type UnsentCall,
-} from './remote-calls.ts';
+import { RemoteCalls, type SentCall, type TellTimes, type UnsentCall } from './remote-calls.ts';
+import { RemoteForward } from './remote-forward.ts';
 import { type HeardLoop, receiveLoop } from './remote-loop.ts';
-import { cutInput, cutRange, rowsPerPiece } from './remote-pieces.ts';
 import { RemoteState } from './remote-state.ts';
 
 /** One answer of the endpoint: a forward (or piece of one), a pass of a loop, or state. */
@@ -87,6 +76,7 @@ class WireLane implements RemoteLane {
   /** What the state holds once all that was sent has run. */
   readonly #filled: FilledBlocks;
   readonly #state: RemoteState;
+  readonly #rows: RemoteForward;
   /** Ms of the last answer. */
   #heard = 0;
 
@@ -99,11 +89,14 @@ class WireLane implements RemoteLane {
     this.#calls = new RemoteCalls(request, () => this.#filled.take([]));
     const tell = (span: Span): TellTimes => this.#timed('state', span);
     this.#state = new RemoteState(this.#calls, place, this.#filled, tell);
+    this.#rows = new RemoteForward(this.#calls, place, this.#filled, options, (span) =>
+      this.#timed('forward', span),
+    );
   }
 
   /** An abort after it began drops the answer; what is held from `position` on is then not known. */
   async forward(request: ForwardRequest, { signal }: Signal = {}): Promise<ForwardResult> {
-    const sent = this.#calls.send(() => this.#sendForward(request, signal), signal);
+    const sent = this.#calls.send(() => this.#rows.send(request, signal), signal);
     const answer = sent.then((call) => call.answer);
     try {
       return await orAborted(answer, signal);
@@ -162,72 +155,6 @@ class WireLane implements RemoteLane {
     this.#calls.close(new IsthmusError('closed', 'the lane was closed'));
   }
 
-  async #sendForward(request: ForwardRequest, signal: AbortSignal | undefined): Promise<Sent<ForwardResult>> {
-    const { span, position, input, want } = request;
-    if (want.kind === 'scores') {
-      throw new IsthmusError('bad-option', 'scores are too large to leave the endpoint');
-    }
-    checkForward(request, this.#place, this.#filled.reach(span));
-    const rows = rowsOf(input);
-    const drafts = want.kind === 'pick' ? want.pick.drafts : [];
-    const { near, far } = this.#crossings(span);
-    const size = rowsPerPiece(input, rows, want.kind === 'crossing' ? far : []);
-    const parts = cutRange(rows, size, drafts.length + 1);
-    const answers: Promise<ForwardedMessage>[] = [];
-    for (const part of parts) {
-      const isLast = part.to === rows;
-      const piece = cutInput(input, near, part);
-      const tensors = piece.kind === 'tensors' ? piece.tensors : {};
-      const bytes = totalBytes(tensors);
-      await this.#calls.room(bytes);
-      throwIfAborted(signal);
-      const message: UnsentCall = {
-        type: 'forward',
-        span,
-        position: position + part.from,
-        rows: part.to - part.from,
-        want: want.kind === 'pick' && !isLast ? 'nothing' : want.kind,
-        tokens: piece.kind === 'tokens' ? piece.tokens : [],
-        tensors: piece.kind === 'tensors' ? { step: tensors } : {},
-        ...(want.kind === 'pick' && isLast ? { sampling: want.pick.sampling } : {}),
-        answer: want.kind === 'pick' && isLast ? want.pick.answer : [],
-        drafts: isLast ? drafts : [],
-      };
-      const receive = oneAnswer(part.to - part.from, this.#timed('forward', span));
-      const isUncertain = isLast && drafts.length > 0;
-      const encode = { codec: this.#options.codec, lossy: lossyOf(near) };
-      const { answer } = this.#calls.call(message, receive, {
-        bytes,
-        isUncertain,
-        bringsNothing: message.want === 'nothing',
-        encode,
-      });
-      // Of the rows of proposals at least none is confirmed.
-      this.#filled.set(span, position + part.to - (isLast ? drafts.length : 0));
-      answers.push(answer);
-    }
-    return { answer: this.#joined(request, size, answers) };
-  }
-
-  async #joined(
-    { span, position, input, want }: ForwardRequest,
-    pieceRows: number,
-    answers: readonly Promise<ForwardedMessage>[],
-  ): Promise<ForwardResult> {
-    const parts = await Promise.all(answers);
-    const ms = parts.reduce((sum, { timing }) => sum + timing.computeMs, 0);
-    if (want.kind === 'crossing') {
-      const pieces = parts.map(({ tensors }) => tensors.step ?? {});
-      return { tokens: [], tensors: joinPieces(pieces, this.#crossings(span).far, pieceRows), ms };
-    }
-    const tokens = parts.at(-1)?.tokens ?? [];
-    if (want.kind !== 'pick') return { tokens: [], tensors: {}, ms };
-    const { drafts } = want.pick;
-    if (drafts.length > 0)
-      this.#filled.set(span, position + rowsOf(input) - drafts.length + tokens.length - 1);
-    return { tokens, tensors: {}, ms };
-  }
-
   #sendLoop(request: LoopRequest, onPass: LoopOptions['onPass']): SentCall<HeardLoop> {
     const { stage, contextLength } = this.#place;
     checkLoop(request, this.#place, this.#filled.reach(stage));
@@ -263,14 +190,6 @@ class WireLane implements RemoteLane {
     return sent;
   }
 
-  #crossings(span: Span): {
-    readonly near: readonly CrossingTensor[];
-    readonly far: readonly CrossingTensor[];
-  } {
-    const sent = (cut: number) => crossingAtCut(this.#options.manifest, cut, 'step')?.sent ?? [];
-    return { near: sent(span.from), far: sent(span.to) };
-  }
-
   #timed(kind: CallTiming['kind'], span: Span): TellTimes {
     const sent = this.#link.now();
     return (rows, timing) => {
@@ -280,8 +199,4 @@ class WireLane implements RemoteLane {
       this.#options.onTiming?.({ kind, span, rows, timing, totalMs });
     };
   }
-}
-
-function lossyOf(near: readonly CrossingTensor[]): NonNullable<EncodeOptions['lossy']> {
-  return (_: Phase, name: string) => near.some((tensor) => tensor.name === name && tensor.lossy);
 }

@@ -79,6 +79,19 @@ describe('a look at a device', () => {
     }
   });
 
+  it('takes no noise of the first block from the others: the quickest of its runs counts', () => {
+    const noise = [1.4, 2.9, 1, 1.8];
+    const calls = lookAtDevice(FIRST, true);
+    let fronts = 0;
+    for (let next = calls.next(); ; ) {
+      if (next.done) {
+        expect(next.value.stepMs).toBeCloseTo(0.3, 9);
+        break;
+      }
+      next = calls.next(next.value.span.to === 1 ? (noise[fronts++ % 4] ?? 0) : 1.3);
+    }
+  });
+
   it('ends soon on a device that is slow, and on one that always gets better', () => {
     expect(look({ msPerLayer: 500 }).made.length).toBeLessThan(8);
     expect(look({ msPerLayer: 1, cold: 1e6 }).made.length).toBeLessThan(20);
@@ -140,6 +153,18 @@ describe('what looks change of a pace', () => {
     // What ran beside all three is over.
     expect(take({ msPerLayer: 4 })).toBe(true);
     expect(step()).toBeCloseTo(stepMs(4), 0);
+  });
+
+  it('is told anew by a look at more blocks, slower or not, until answers came', () => {
+    const { belief, pace, step, answer } = believing({ msPerLayer: 0.5 });
+    const more = (msPerLayer: number, blocks: number) =>
+      belief.take(look({ msPerLayer }, true, { blocks, hasRows: true }).found);
+    expect(more(4, 6)).toBe(true);
+    expect(step()).toBeCloseTo(stepMs(4), 0);
+    expect((pace.ms(ALL, 17) - step()) / 16).toBeCloseTo(stepMs(1), 0);
+    answer(stepMs(2));
+    expect(more(4, BLOCKS)).toBe(false);
+    expect(step()).toBeCloseTo(stepMs(2), 0);
   });
 
   it('is the share by which the device changed where answers have told more', () => {

@@ -37,6 +37,14 @@ function situation(goal: GoalOptions, msHere = 60, msThere = 20): Situation {
   };
 }
 
+/** Of which a cut is counted on to bring all. */
+const guessed = (drafts: number, rows: number, tokens: number) => ({
+  drafts,
+  rows,
+  tokens,
+  sureTokens: tokens,
+});
+
 const chosen = (goal: GoalOptions, msHere?: number, msThere?: number) =>
   chooseRoute(situation(goal, msHere, msThere)).best.route.id;
 
@@ -59,23 +67,26 @@ describe('the route of a text', () => {
     const cut = (trips: Situation['trips']) =>
       predictRoute(routeOf({ cut: 3 }, BLOCKS), even(trips)).msPerToken;
     const none = cut([NO_GUESSES]);
-    const some = { drafts: 4, rows: 3, tokens: 4 };
-    const many = { drafts: 16, rows: 16, tokens: 4.1 };
-    const wrong = { drafts: 8, rows: 8, tokens: 1 };
+    const some = guessed(4, 3, 4);
+    const many = guessed(16, 16, 4.1);
+    const wrong = guessed(8, 8, 1);
     expect(cut([NO_GUESSES, some, many, wrong])).toBe(cut([some]));
     expect(cut([NO_GUESSES, wrong])).toBe(none);
     expect(cut([some])).toBeLessThan(none);
+    // Not all that guesses have won is counted on where trips are what they save.
+    expect(cut([{ ...some, sureTokens: 3 }])).toBeCloseTo((4 / 3) * cut([some]));
   });
 
   it('is told with the guesses that a place makes by itself', () => {
     // A row more costs a third of a step.
     const ms = (plan: 'local' | 'remote', trips: Situation['trips']) =>
       predictRoute(routeOf(plan, BLOCKS), { ...situation({}, 60, 30), trips }).msPerToken;
-    const some = { drafts: 4, rows: 3, tokens: 4 };
-    const wrong = { drafts: 8, rows: 8, tokens: 1 };
+    const some = guessed(4, 3, 4);
+    const wrong = guessed(8, 8, 1);
     expect(ms('local', [NO_GUESSES, some, wrong])).toBeCloseTo((60 * (1 + 3 / 3)) / 4);
     expect(ms('remote', [NO_GUESSES, some, wrong])).toBeCloseTo((30 * (1 + 3 / 3)) / 4);
     expect(ms('local', [NO_GUESSES, wrong])).toBeCloseTo(60);
+    expect(ms('local', [{ ...some, sureTokens: 1 }])).toBe(ms('local', [some]));
   });
 
   it('is no cut that promises little more than one place alone', () => {

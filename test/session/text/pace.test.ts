@@ -63,6 +63,40 @@ describe('the pace of a place', () => {
     expect(pace.ms(ALL, 5)).toBeCloseTo(34, 0);
   });
 
+  it('does not put all that a pass was off by down to its one row more than few', () => {
+    const pace = new Pace(llmManifest(BLOCKS));
+    pace.learn(ALL, 1, 16);
+    pace.learn(ALL, 48, 126);
+    const prompt = pace.ms(ALL, 48);
+    // Their rows are scored, each of them: 8 ms more.
+    for (const rows of [3, 9, 9]) pace.learn(ALL, rows, 16 + (rows - 1) * 10.3);
+    expect(pace.ms(ALL, 48) / prompt).toBeGreaterThan(0.9);
+    expect(pace.ms(ALL, 48) / prompt).toBeLessThan(1.7);
+  });
+
+  it('is not moved by one prompt that met a pause', () => {
+    const pace = new Pace(llmManifest(BLOCKS));
+    pace.learn(ALL, 1, 100);
+    pace.learn(ALL, 48, 570);
+    pace.learn(ALL, 22, 5 * 310);
+    expect(pace.ms(ALL, 48)).toBeCloseTo(570);
+  });
+
+  it('knows by the first prompt behind it that rows have become as much faster as steps have, or have not', () => {
+    const after = (rowMs: number) => {
+      const pace = new Pace(llmManifest(BLOCKS));
+      for (let prompt = 0; prompt < 5; prompt += 1) {
+        for (let step = 0; step < 30; step += 1) pace.learn(ALL, 1, 24);
+        pace.learn(ALL, 100, 24 + 99 * 6);
+      }
+      for (let step = 0; step < 60; step += 1) pace.learn(ALL, 1, 4);
+      pace.learn(ALL, 100, 4 + 99 * rowMs);
+      return (pace.ms(ALL, 101) - pace.ms(ALL, 1)) / 100;
+    };
+    expect(after(1)).toBeCloseTo(1, 1);
+    expect(after(6)).toBeCloseTo(6, 1);
+  });
+
   it('never says less for more rows', () => {
     const pace = new Pace(llmManifest(BLOCKS));
     pace.learn(ALL, 64, 5);
