@@ -77,7 +77,7 @@ export const SUITES = {
     ownMs: 1500,
     hasAllCuts: false,
     visitMs: 5000,
-    limitMs: 260_000,
+    limitMs: 275_000,
     hasRivals: false,
   },
   full: {

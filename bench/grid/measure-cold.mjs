@@ -34,8 +34,9 @@ export async function measureCold(task, context) {
     autos: [],
   }));
   let bestMs = Infinity;
+  let round = 0;
   const visits = async (plan, limitMs) => {
-    const run = await visit(task, context, plan, limitMs);
+    const run = await visit(task, context, { plan, round }, limitMs);
     if (run !== undefined) bestMs = Math.min(bestMs, run.totalMs);
     return run;
   };
@@ -50,7 +51,7 @@ export async function measureCold(task, context) {
     if (run === undefined) offer.atLeastMs = limitMs;
     else offer.runs.push(run);
   };
-  for (let round = 0; round < MAX_ROUNDS; round += 1) {
+  for (; round < MAX_ROUNDS; round += 1) {
     if (round >= context.runs && (spentMs > VISITS_MS || isSure(ownOf(offers)))) break;
     // The first of a round comes behind the longest visit, whose page is still being put away: each is it in turn.
     const [first] = offers;
@@ -77,8 +78,8 @@ function ownOf(offers) {
 
 const isSure = (own) => own !== undefined && standardError(logRatios(own.autos, own.tolds)) <= SURE;
 
-/** @returns {Promise<object | undefined>} undefined: it took longer than the limit */
-async function visit(task, { openPage, rest, packageUrl, threads, timed, bytes }, plan, limitMs) {
+/** @param plan of the visit; those of one round ask for the same. @returns {Promise<object | undefined>} undefined: it took longer than the limit */
+async function visit(task, { openPage, rest, packageUrl, threads, timed, bytes }, { plan, round }, limitMs) {
   const page = await openPage();
   let timer;
   try {
@@ -96,7 +97,7 @@ async function visit(task, { openPage, rest, packageUrl, threads, timed, bytes }
     const before = bytes();
     const asked = page.evaluate(
       ([url, how, errand]) => bench.visit(url, how, errand),
-      [packageUrl, options, task.errand(plan)],
+      [packageUrl, options, task.errand(plan, round)],
     );
     // A page that is closed while it works ends its call with an error that nobody waits for.
     asked.catch(() => undefined);

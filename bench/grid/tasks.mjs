@@ -15,7 +15,7 @@ const closest = (values, wanted) =>
  * @property {(page: import('playwright-core').Page, choice: unknown, index?: number) => Promise<object>} run `index`: on the
  *   input that is this one of the scenario's; without it, on one that no other run has
  * @property {(page: import('playwright-core').Page) => Promise<unknown>} connect something short at the endpoint
- * @property {(plan: unknown) => object} errand of a first visit
+ * @property {(plan: unknown, round: number) => object} errand of a first visit: all of one round are the same
  * @property {(result: object) => object} toRun
  * @property {(page: import('playwright-core').Page, hasAllCuts: boolean) => Promise<{ id: string, choice: unknown,
  *   isMiddle?: boolean }[]>} plans that are forced
@@ -69,14 +69,14 @@ function forcedSpeech(plans, hasAllCuts) {
 function textTask({ prompt, tokens: maxTokens }, { nextPrompt, middles }) {
   const middle = middles.text;
   // Each from another place of the book: what an earlier one left is of no use to it.
-  const ask = () => ({ tokens: nextPrompt(prompt).tokens, maxTokens });
-  // Behind a cut an answer that repeats itself takes half as long as one that does not: plans are compared on the same ones.
+  const ask = () => nextPrompt(prompt);
+  // An answer that repeats itself takes half as long as one that does not: plans are compared on the same ones.
   const known = [];
   const at = (index) => {
     while (known.length <= index) known.push(ask());
     return known[index];
   };
-  const errand = (plan) => ({ prompt: nextPrompt(prompt).text, maxTokens, plan });
+  const errand = (plan, round) => ({ prompt: at(round).text, maxTokens, plan });
   return {
     about: { prompt: { tokens: prompt, newTokens: maxTokens } },
     connect: (page) => page.evaluate((ids) => bench.generate(ids, 1, 'remote'), ask().tokens),

@@ -24,10 +24,13 @@ const OPEN = { rttMs: 0, upBitsPerSecond: 1e9, downBitsPerSecond: 1e9, isDated: 
  */
 export async function openGridWorld(log, { hasText }) {
   const model = await fetchModel(SPEECH_MODEL, { log });
-  const folders = [await importPackage(root, model, log)];
   const { recordings, source } = await findRecordings(root, model.audio.sampleRate);
   const gguf = hasText ? await fetchSmollm2({ log }) : undefined;
-  if (hasText) folders.push(await importText(gguf, log));
+  // Each keeps one core busy.
+  const folders = await Promise.all([
+    importPackage(root, model, log),
+    ...(hasText ? [importText(gguf, log)] : []),
+  ]);
   log('Building the page');
   const page = await buildPage(root, model);
   const open = [];
