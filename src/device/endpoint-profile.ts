@@ -40,6 +40,10 @@ const ENDPOINT_SPEEDUP_PRIOR = 3;
 /** Waits kept: the median follows a change of load within 5 requests. */
 const QUEUE_WINDOW = 9;
 
+/** Two waits in a row that are off by more than the first, and from each other by no more than the second, are no pause. */
+const CHANGED_FACTOR = 1.5;
+const AGREEING_FACTOR = 2;
+
 /** Added to a wait before it is forecast as a factor: below it waits are alike, and most are 0. */
 const SHORT_WAIT_MS = 5;
 
@@ -115,11 +119,22 @@ function addWait(
   const waitMs = queueMs / turns;
   const { queue } = profile;
   const usual = queue.length === 0 ? {} : { usual: queueQuantile(profile, 0.5) + SHORT_WAIT_MS };
+  const before = queue.at(-1);
+  const isChanged =
+    before !== undefined && usual.usual !== undefined && hasChanged(usual.usual, before, waitMs);
   return {
     ...profile,
-    queue: [...queue, waitMs].slice(-QUEUE_WINDOW),
+    queue: isChanged ? [before, waitMs] : [...queue, waitMs].slice(-QUEUE_WINDOW),
     wait: observeForecast(profile.wait, waitMs + SHORT_WAIT_MS, usual),
   };
+}
+
+/** Whether two waits say that what was usual before them is no longer: the median would say so after five. */
+function hasChanged(usualMs: number, ...waits: readonly [number, number]): boolean {
+  const [first, second] = waits.map((ms) => Math.log((ms + SHORT_WAIT_MS) / usualMs)) as [number, number];
+  const far = Math.log(CHANGED_FACTOR);
+  const isFar = Math.min(first, second) > far || Math.max(first, second) < -far;
+  return isFar && Math.abs(first - second) < Math.log(AGREEING_FACTOR);
 }
 
 /** Wait per turn, in ms, that a share `quantile` (0..1) of the latest requests stayed under. */

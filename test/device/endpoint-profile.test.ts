@@ -42,6 +42,22 @@ describe('endpoint profile', () => {
     expect(seen.learned.side.confidence).toBeGreaterThan(0.2);
   });
 
+  it('believes two waits in a row that agree, for a load that came and for one that went, and no single one', () => {
+    const waits = (...ms: number[]) =>
+      ms.reduce(
+        (known, queueMs) => observeEndpoint(known, manifest, { ...REPORT, queueMs, turns: 1 }),
+        endpointPrior(device),
+      );
+    const quiet = Array<number>(9).fill(0);
+    expect(queueQuantile(waits(...quiet, 350), 0.5)).toBe(0);
+    expect(queueQuantile(waits(...quiet, 350, 300), 0.5)).toBeGreaterThanOrEqual(300);
+    expect(queueQuantile(waits(...quiet, 350, 0, 300), 0.5)).toBe(0);
+    expect(queueQuantile(waits(...quiet, 350, 40), 0.5)).toBe(0);
+    const loaded = Array<number>(9).fill(350);
+    expect(queueQuantile(waits(...loaded, 0, 1), 0.5)).toBeLessThan(2);
+    expect(queueQuantile(waits(...loaded, 0, 340, 360), 0.5)).toBe(350);
+  });
+
   it('follows a change of load within 10 requests, its queue included', () => {
     let profile = endpointPrior(device);
     for (let index = 0; index < 10; index += 1) profile = observeEndpoint(profile, manifest, REPORT);
