@@ -118,23 +118,23 @@ function addWait(
   if (!isPlausibleMs(queueMs) || !(turns >= 1)) return profile;
   const waitMs = queueMs / turns;
   const { queue } = profile;
-  const usual = queue.length === 0 ? {} : { usual: queueQuantile(profile, 0.5) + SHORT_WAIT_MS };
   const before = queue.at(-1);
-  const isChanged =
-    before !== undefined && usual.usual !== undefined && hasChanged(usual.usual, before, waitMs);
+  const usual = before === undefined ? undefined : queueQuantile(profile, 0.5) + SHORT_WAIT_MS;
+  const isChanged = before !== undefined && usual !== undefined && hasChanged(usual, before, waitMs);
   return {
     ...profile,
     queue: isChanged ? [before, waitMs] : [...queue, waitMs].slice(-QUEUE_WINDOW),
-    wait: observeForecast(profile.wait, waitMs + SHORT_WAIT_MS, usual),
+    wait: observeForecast(profile.wait, waitMs + SHORT_WAIT_MS, { usual }),
   };
 }
 
 /** Whether two waits say that what was usual before them is no longer: the median would say so after five. */
-function hasChanged(usualMs: number, ...waits: readonly [number, number]): boolean {
-  const [first, second] = waits.map((ms) => Math.log((ms + SHORT_WAIT_MS) / usualMs)) as [number, number];
+function hasChanged(usualMs: number, before: number, now: number): boolean {
+  const off = (waitMs: number): number => Math.log((waitMs + SHORT_WAIT_MS) / usualMs);
+  const least = Math.min(off(before), off(now));
+  const most = Math.max(off(before), off(now));
   const far = Math.log(CHANGED_FACTOR);
-  const isFar = Math.min(first, second) > far || Math.max(first, second) < -far;
-  return isFar && Math.abs(first - second) < Math.log(AGREEING_FACTOR);
+  return (least > far || most < -far) && most - least < Math.log(AGREEING_FACTOR);
 }
 
 /** Wait per turn, in ms, that a share `quantile` (0..1) of the latest requests stayed under. */

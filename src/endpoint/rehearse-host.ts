@@ -2,15 +2,23 @@
 import type { Clock } from '../core/clock.ts';
 import { sampleFeeds, unitsFor } from '../core/sample-feeds.ts';
 import { GREEDY } from '../core/sampling.ts';
+import type { Span } from '../core/span.ts';
+import type { Manifest } from '../package/manifest.ts';
+import type { SpanExecution } from '../runtime/executor.ts';
 import { loopOf } from '../runtime/lane-check.ts';
-import type { ModelHost } from './model-host.ts';
+import type { HostedLane } from './hosted-lane.ts';
 import { untilSettled } from './until-settled.ts';
 
 /** As a client rehearses on its device: what shows the pace of each phase. */
 const REHEARSAL_ROWS = 48;
 const REHEARSAL_STEPS = 4;
 
-type Host = Pick<ModelHost, 'manifest' | 'open' | 'openLane'>;
+/** Where clients' requests go. */
+interface Host {
+  readonly manifest: Manifest;
+  open(span: Span, signal: AbortSignal): Promise<SpanExecution>;
+  openLane(): HostedLane;
+}
 
 /** Throws what requests throw. */
 export async function rehearse(host: Host, clock: Clock): Promise<void> {

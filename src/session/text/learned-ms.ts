@@ -34,7 +34,7 @@ export class LearnedMs {
   }
 
   /**
-   * @param seen ms above 0
+   * @param seen ms, at least 0
    * @param telling share of what a run can tell that this one does
    * @param known another belief about what it was before, where there is one: the run shows which of both was right
    */

@@ -1,8 +1,8 @@
 /** Rows that the endpoint runs for a lane: in pieces that fit its messages, all sent before the first is answered. */
-import type { Phase, Span } from '../../core/span.ts';
+import type { Codec, Phase, Span } from '../../core/span.ts';
 import { totalBytes } from '../../core/tensor.ts';
 import { IsthmusError, throwIfAborted } from '../../errors.ts';
-import type { CrossingTensor } from '../../package/manifest.ts';
+import type { CrossingTensor, Manifest } from '../../package/manifest.ts';
 import { crossingAtCut } from '../../package/segments.ts';
 import type { EncodeOptions } from '../../protocol/frame.ts';
 import type { ForwardedMessage } from '../../protocol/lane-messages.ts';
@@ -11,14 +11,19 @@ import { checkForward, type LoopPlace, rowsOf } from '../../runtime/lane-check.t
 import type { FilledBlocks } from '../../runtime/lane-filled.ts';
 import { joinPieces } from '../../runtime/lane-rows.ts';
 import { oneAnswer, type RemoteCalls, type Sent, type TellTimes, type UnsentCall } from './remote-calls.ts';
-import type { RemoteLaneOptions } from './remote-lane.ts';
 import { cutInput, cutRange, rowsPerPiece } from './remote-pieces.ts';
+
+/** What crosses, and as what. */
+export interface CrossingOptions {
+  readonly manifest: Manifest;
+  readonly codec: Codec;
+}
 
 export class RemoteForward {
   readonly #calls: RemoteCalls;
   readonly #place: LoopPlace;
   readonly #filled: FilledBlocks;
-  readonly #options: RemoteLaneOptions;
+  readonly #options: CrossingOptions;
   readonly #tell: (span: Span) => TellTimes;
 
   /** @param filled what the state holds once all that was sent has run */
@@ -26,7 +31,7 @@ export class RemoteForward {
     calls: RemoteCalls,
     place: LoopPlace,
     filled: FilledBlocks,
-    options: RemoteLaneOptions,
+    options: CrossingOptions,
     tell: (span: Span) => TellTimes,
   ) {
     this.#calls = calls;

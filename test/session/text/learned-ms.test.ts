@@ -49,7 +49,8 @@ describe('a time that is learned', () => {
   });
 
   it('stays among what was seen', () => {
-    const ms = fc.double({ min: 1e-3, max: 1e6, noNaN: true });
+    // A coarse clock shows some as nothing.
+    const ms = fc.oneof(fc.constant(0), fc.double({ min: 1e-3, max: 1e6, noNaN: true }));
     const run = fc.tuple(ms, fc.double({ min: 0.01, max: 1, noNaN: true }));
     fc.assert(
       fc.property(fc.array(run, { minLength: 1, maxLength: 40 }), (runs) => {

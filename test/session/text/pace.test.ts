@@ -97,6 +97,17 @@ describe('the pace of a place', () => {
     expect(after(6)).toBeCloseTo(6, 1);
   });
 
+  it('stays a number where a coarse clock shows calls as nothing', () => {
+    const pace = new Pace(llmManifest(BLOCKS));
+    for (const rows of [1, 20, 3, 1, 100]) pace.learn(ALL, rows, 0);
+    expect(pace.ms(ALL, 50)).toBeGreaterThanOrEqual(0);
+    for (let turn = 0; turn < 4; turn += 1) {
+      for (const rows of [1, 1, 20, 3]) pace.learn(ALL, rows, 10 + 2 * rows);
+    }
+    expect(pace.ms(ALL, 50)).toBeGreaterThan(40);
+    expect(pace.ms(ALL, 50)).toBeLessThan(160);
+  });
+
   it('never says less for more rows', () => {
     const pace = new Pace(llmManifest(BLOCKS));
     pace.learn(ALL, 64, 5);
