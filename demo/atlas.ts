@@ -1,6 +1,6 @@
 /** The upper part of the page: the map, why it looks so, weights on their way, and the facts. */
 import type { Explanation, PlanChoice, PricedPlan, RequestReport, Session } from 'isthmus';
-import { element, html } from './dom.ts';
+import { element, factsOf } from './dom.ts';
 import { bytes, milliseconds, plural } from './format.ts';
 import { ModelMap } from './map.ts';
 import { planName } from './plan-table.ts';
@@ -105,9 +105,7 @@ export class Atlas {
         `${bytes(link.upBytesPerSecond)}/s, ${bytes(link.downBytesPerSecond)}/s`,
       ]);
     }
-    this.#facts.replaceChildren(
-      ...facts.map(([name, value]) => html('div', {}, html('dt', {}, name), html('dd', {}, value))),
-    );
+    this.#facts.replaceChildren(...factsOf(facts));
   }
 }
 

@@ -20,6 +20,13 @@ export function html<K extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
+/** Names with their values, each pair together where lines break. */
+export function factsOf(pairs: readonly (readonly [name: string, value: string])[]): readonly HTMLElement[] {
+  return pairs.map(([name, value]) =>
+    html('div', {}, html('dt', {}, name), html('dd', { class: 'number' }, value)),
+  );
+}
+
 export function svg<K extends keyof SVGElementTagNameMap>(
   tag: K,
   attributes: Attributes = {},

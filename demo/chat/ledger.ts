@@ -1,6 +1,6 @@
 /** What an answer cost, and which plans made it. */
 import type { PlanPeriod, TextUsage } from 'isthmus';
-import { element, html } from '../dom.ts';
+import { element, factsOf, html } from '../dom.ts';
 import { bytes, milliseconds, plural } from '../format.ts';
 
 export class ChatLedger {
@@ -32,8 +32,6 @@ export class ChatLedger {
         ? [['Proposed ahead', `${usage.drafted}, ${usage.accepted} right`] as const]
         : []),
     ];
-    this.#facts.replaceChildren(
-      ...facts.flatMap(([name, value]) => [html('dt', {}, name), html('dd', { class: 'number' }, value)]),
-    );
+    this.#facts.replaceChildren(...factsOf(facts));
   }
 }
