@@ -65,8 +65,8 @@ function full() {
 
 /**
  * `runs`: of each plan at least, `runsMs`: for so long where they are short. `ownMs`: for so long at most is the
- * planner's plan compared with itself. `hasAllCuts`: not the first and the middle
- * one alone. `visitMs`: what a first visit under a forced plan is waited for at least. `limitMs`: no scenario
+ * planner's plan compared with itself. `hasAllCuts`: not the middle one alone (of 153 speech scenarios of the full grid none had a
+ * cut for its best plan, and each cut is two sessions to build). `visitMs`: what a first visit under a forced plan is waited for at least. `limitMs`: no scenario
  * begins behind it.
  */
 export const SUITES = {

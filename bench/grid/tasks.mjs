@@ -53,7 +53,7 @@ function speechTask({ seconds }, { recordings }) {
   };
 }
 
-/** Both pure plans, the first cut and the middle one; of all, the quarters too, which are the stages' own middles. */
+/** Both pure plans and the middle cut; of all, the first one and the quarters too, which are the stages' own middles. */
 function forcedSpeech(plans, hasAllCuts) {
   const cuts = plans
     .filter(({ kind }) => kind === 'split')
@@ -61,8 +61,8 @@ function forcedSpeech(plans, hasAllCuts) {
     .sort((a, b) => a - b);
   const last = Math.max(...cuts) + 1;
   const middle = closest(cuts, last / 2);
-  const shares = hasAllCuts ? [1 / 4, 1 / 2, 3 / 4] : [1 / 2];
-  const wanted = new Set([cuts[0], ...shares.map((share) => closest(cuts, share * last))]);
+  const shares = hasAllCuts ? [0, 1 / 4, 1 / 2, 3 / 4] : [1 / 2];
+  const wanted = new Set(shares.map((share) => closest(cuts, share * last)));
   return [...pure(), ...[...wanted].map((cut) => splitAt(cut, middle))];
 }
 
