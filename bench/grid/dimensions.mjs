@@ -65,9 +65,9 @@ function full() {
 
 /**
  * `runs`: of each plan at least, `runsMs`: for so long where they are short. `ownMs`: for so long at most is the
- * planner's plan compared with itself. `hasAllCuts`: not the middle one alone (of 153 speech scenarios of the full grid none had a
- * cut for its best plan, and each cut is two sessions to build). `visitMs`: what a first visit under a forced plan is waited for at least. `limitMs`: no scenario
- * begins behind it.
+ * planner's plan compared with itself. `hasAllCuts`: not the middle one alone (each is two sessions to build, and of the
+ * full grid's 153 speech scenarios none had a cut for its best plan). `visitMs`: what a first visit under a forced plan is
+ * waited for at least. `limitMs`: no scenario begins behind it.
  */
 export const SUITES = {
   quick: {

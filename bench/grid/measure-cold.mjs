@@ -78,7 +78,10 @@ function ownOf(offers) {
 
 const isSure = (own) => own !== undefined && standardError(logRatios(own.autos, own.tolds)) <= SURE;
 
-/** @param plan of the visit; those of one round ask for the same. @returns {Promise<object | undefined>} undefined: it took longer than the limit */
+/**
+ * Those of one round ask for the same.
+ * @returns {Promise<object | undefined>} undefined: it took longer than the limit
+ */
 async function visit(task, { openPage, rest, packageUrl, threads, timed, bytes }, { plan, round }, limitMs) {
   const page = await openPage();
   let timer;

@@ -8,7 +8,7 @@ import { type Forecast, forecastOf, observeForecast } from '../core/forecast.ts'
 import { PHASES, type Phase, type Segment } from '../core/span.ts';
 import type { Manifest } from '../package/manifest.ts';
 import type { EndpointSide, SideProfile, Workload } from '../planner/types.ts';
-import { isPlausibleMs, isSegmentOf, unmeasured } from './learned-profile.ts';
+import { AGREEING_RATIO, FAR_RATIO, isPlausibleMs, isSegmentOf, unmeasured } from './learned-profile.ts';
 import { nextSide, observeRuns, type PacedSide, type Run, unpaced } from './paced-side.ts';
 import { scaleSide } from './prior.ts';
 
@@ -39,10 +39,6 @@ const ENDPOINT_SPEEDUP_PRIOR = 3;
 
 /** Waits kept: the median follows a change of load within 5 requests. */
 const QUEUE_WINDOW = 9;
-
-/** Two waits in a row that are off by more than the first, and from each other by no more than the second, are no pause. */
-const CHANGED_FACTOR = 1.5;
-const AGREEING_FACTOR = 2;
 
 /** Added to a wait before it is forecast as a factor: below it waits are alike, and most are 0. */
 const SHORT_WAIT_MS = 5;
@@ -128,13 +124,13 @@ function addWait(
   };
 }
 
-/** Whether two waits say that what was usual before them is no longer: the median would say so after five. */
+/** Whether two waits say that what was usual is no longer, as two surprises do of costs: the median would after five. */
 function hasChanged(usualMs: number, before: number, now: number): boolean {
   const off = (waitMs: number): number => Math.log((waitMs + SHORT_WAIT_MS) / usualMs);
   const least = Math.min(off(before), off(now));
   const most = Math.max(off(before), off(now));
-  const far = Math.log(CHANGED_FACTOR);
-  return (least > far || most < -far) && most - least < Math.log(AGREEING_FACTOR);
+  const far = Math.log(FAR_RATIO);
+  return (least > far || most < -far) && most - least < Math.log(AGREEING_RATIO);
 }
 
 /** Wait per turn, in ms, that a share `quantile` (0..1) of the latest requests stayed under. */

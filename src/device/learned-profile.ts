@@ -32,13 +32,13 @@ const LEARNING_RATE = 0.3;
 const DRIFT_SHARE = 0.5;
 
 /** Known costs are off by this factor only when something changed: runs differ by some 10%. */
-const FAR_RATIO = 1.5;
+export const FAR_RATIO = 1.5;
 
 /** Measurements from which a cost is known well enough to be surprised by. */
 const KNOWN_SEEN = 2;
 
 /** Two surprises agree when their ratios lie within this factor of each other. */
-const AGREEING_RATIO = 2;
+export const AGREEING_RATIO = 2;
 
 /** One pause (garbage collection, another tab) must not move a known cost by more than this. */
 const MAX_KNOWN_RATIO = 4;

@@ -33,7 +33,7 @@ export class HostedLane {
     const turns = this.#turns;
     const { stage } = loopOf(turns.options.manifest);
     const span = { from: stage.from, to: stage.to };
-    return turns.onSpan(span, (times) => runHostedLoop(turns, request, options, times));
+    return turns.onSpan(span, (times) => runHostedLoop(turns, span, request, options, times));
   }
 
   async readState(span: Span, from: number, to: number, signal: AbortSignal): Promise<Answered<TensorMap>> {

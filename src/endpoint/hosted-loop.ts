@@ -2,10 +2,10 @@
  * A loop that shares its runner: one pass a turn while others wait. One that nobody waits for runs on beside the runtime,
  * without a hop between threads per pass, and is called back at its next pass when somebody comes.
  */
+import type { Span } from '../core/span.ts';
 import { throwIfAborted } from '../errors.ts';
 import type { EndpointTiming } from '../protocol/messages.ts';
 import type { ForwardRequest, LaneInput, LoopPass, LoopRequest, LoopResult } from '../runtime/lane.ts';
-import { loopOf } from '../runtime/lane-check.ts';
 import { PREFILL_ROWS } from '../runtime/lane-run.ts';
 import type { Stopwatch } from './lane-times.ts';
 import type { LaneTurns } from './lane-turns.ts';
@@ -29,15 +29,18 @@ interface Slice {
   readonly made: readonly number[];
 }
 
-/** The whole answer, turn by turn: the prompt first, in pieces of `PREFILL_ROWS`. */
+/**
+ * The whole answer, turn by turn: the prompt first, in pieces of `PREFILL_ROWS`.
+ *
+ * @param span all blocks of the loop
+ */
 export async function runHostedLoop(
   turns: LaneTurns,
+  span: Span,
   request: LoopRequest,
   options: HostedLoopOptions,
   times: Stopwatch,
 ): Promise<LoopOutcome> {
-  const { stage } = loopOf(turns.options.manifest);
-  const span = { from: stage.from, to: stage.to };
   const { halt, signal, beforeTurn } = options;
   const answer = [...request.answer];
   const guessed = { drafted: 0, accepted: 0 };
@@ -57,6 +60,7 @@ export async function runHostedLoop(
     if (halt.aborted) return { reason: 'stopped', ...guessed };
     const slice = await runSlice(
       turns,
+      span,
       { ...request, position, tokens, answer, maxTokens: most },
       options,
       times,
@@ -81,6 +85,7 @@ export async function runHostedLoop(
 /** One turn: one pass where others wait, else until somebody does. */
 async function runSlice(
   turns: LaneTurns,
+  span: Span,
   request: LoopRequest,
   options: HostedLoopOptions,
   times: Stopwatch,
@@ -118,7 +123,7 @@ async function runSlice(
             const began = mark;
             lap();
             // The first one's rows are those that came with the call.
-            if (made.length > 0) turns.ranPass(pass.rows, mark - began);
+            if (made.length > 0) turns.ran(span, pass.rows, mark - began);
             made.push(...pass.tokens);
             if (isAwaited) end();
             if (!signal.aborted) onPass(pass, times.lap());

@@ -5,7 +5,7 @@ import type { Manifest } from '../package/manifest.ts';
 import { segmentsOf } from '../package/segments.ts';
 import type { EndpointTiming } from '../protocol/messages.ts';
 import type { ForwardRequest, ForwardResult } from '../runtime/lane.ts';
-import { loopOf, rowsOf } from '../runtime/lane-check.ts';
+import { rowsOf } from '../runtime/lane-check.ts';
 import type { PlacedLane } from './lane-runner.ts';
 import { Stopwatch } from './lane-times.ts';
 import type { LoadBook } from './load-book.ts';
@@ -66,21 +66,17 @@ export class LaneTurns {
 
   /** Rows in their turn, written down by what they took. */
   async forward(times: Stopwatch, signal: AbortSignal, request: ForwardRequest): Promise<ForwardResult> {
-    const { lane, load, manifest } = this.options;
     const before = times.computeMs;
-    const result = await this.#turn(times, signal, () => lane.forward(request));
-    const [segment, ...others] = segmentsOf(manifest, request.span);
-    if (segment !== undefined && others.length === 0) {
-      load.ran(segment, 'step', rowsOf(request.input), times.computeMs - before);
-    }
+    const result = await this.#turn(times, signal, () => this.options.lane.forward(request));
+    this.ran(request.span, rowsOf(request.input), times.computeMs - before);
     return result;
   }
 
-  /** Writes down a pass of a loop that had a turn. */
-  ranPass(rows: number, ms: number): void {
+  /** Writes down what rows took in their turn. */
+  ran(span: Span, rows: number, ms: number): void {
     const { load, manifest } = this.options;
-    const { index, stage } = loopOf(manifest);
-    load.ran({ stage: index, from: stage.from, to: stage.to }, 'step', rows, ms);
+    const [segment, ...others] = segmentsOf(manifest, span);
+    if (segment !== undefined && others.length === 0) load.ran(segment, 'step', rows, ms);
   }
 
   /** Work in its turn; the time it took counts as computed. */

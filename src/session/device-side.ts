@@ -131,6 +131,8 @@ export class DeviceSide {
     }
   }
 
+  // Of files that are here or not, and when that was looked up: as `MissingFiles` says of each.
+
   files(cut: number): string[] {
     return this.#missing.files(cut);
   }

@@ -64,27 +64,25 @@ export function* lookAtDevice(
   const span = { from: 0, to: blocks };
   const front = { from: 0, to: 1 };
   let spentMs = 0;
-  const settle = function* (rows: number, atLeast = 2): Generator<LookCall, number, number> {
-    let least = Infinity;
-    for (let run = 0; run < MAX_RUNS; run += 1) {
-      const ms = yield { span, position: 0, rows };
+  const least = function* (
+    of: Span,
+    rows: number,
+    isEnough: (runs: number, isGain: boolean) => boolean,
+  ): Generator<LookCall, number, number> {
+    let leastMs = Infinity;
+    for (let run = 1; ; run += 1) {
+      const ms = yield { span: of, position: 0, rows };
       spentMs += ms;
-      const isGain = ms < GAIN * least;
-      least = Math.min(least, ms);
-      if (!isGain || (spentMs > BUDGET_MS && run + 1 >= atLeast)) break;
+      const isGain = ms < GAIN * leastMs;
+      leastMs = Math.min(leastMs, ms);
+      if (isEnough(run, isGain)) return leastMs;
     }
-    return least;
   };
-  /** What noise adds to this would be taken from the blocks behind: two of them are little more than a call itself. */
-  const quickest = function* (rows: number): Generator<LookCall, number, number> {
-    let least = Infinity;
-    for (let run = 0; run < FRONT_RUNS && (run === 0 || spentMs <= BUDGET_MS); run += 1) {
-      const ms = yield { span: front, position: 0, rows };
-      spentMs += ms;
-      least = Math.min(least, ms);
-    }
-    return least;
-  };
+  const isSpent = (): boolean => spentMs > BUDGET_MS;
+  const settle = (rows: number, atLeast = 2) =>
+    least(span, rows, (runs, isGain) => runs === MAX_RUNS || !isGain || (isSpent() && runs >= atLeast));
+  // What noise adds to this would be taken from the blocks behind: two of them are little more than a call itself.
+  const quickest = (rows: number) => least(front, rows, (runs) => runs === FRONT_RUNS || isSpent());
   if (!hasRows) return { span, stepMs: yield* settle(1, 1) };
   const rowsMs = yield* settle(MANY_ROWS);
   const all: Look = { span, many: { rows: MANY_ROWS, ms: rowsMs }, stepMs: yield* settle(1) };

@@ -10,8 +10,8 @@ export class LearnedMs {
   #ms: number;
   /** What was learned so far, in runs that tell all that one can. */
   #told = 0;
-  /** Which way the latest run was off by more than a pause's factor, and what it took. */
-  #off: { readonly way: -1 | 1; readonly ms: number } | undefined;
+  /** Which way the latest run was off by more than a pause's factor. */
+  #off: -1 | 0 | 1 = 0;
 
   /** @param prior ms, until a run tells */
   constructor(prior: number) {
@@ -22,6 +22,11 @@ export class LearnedMs {
     return this.#ms;
   }
 
+  /** Whether a run has told; else it is supposed. */
+  get isLearned(): boolean {
+    return this.#told > 0;
+  }
+
   /** Supposed for other reasons than a run. */
   suppose(ms: number): void {
     this.#ms = ms;
@@ -30,7 +35,7 @@ export class LearnedMs {
   /** The next run counts as the first one did. */
   restart(): void {
     this.#told = 0;
-    this.#off = undefined;
+    this.#off = 0;
   }
 
   /**
@@ -41,8 +46,8 @@ export class LearnedMs {
   learn(seen: number, telling = 1, known = this.#ms): void {
     if (Math.abs(Math.log(seen / known)) < Math.abs(Math.log(seen / this.#ms))) this.#ms = known;
     const way = seen > PAUSE_FACTOR * this.#ms ? 1 : seen * PAUSE_FACTOR < this.#ms ? -1 : 0;
-    const isPause = this.#told > 0 && way !== 0 && way !== this.#off?.way;
-    this.#off = way === 0 ? undefined : { way, ms: seen };
+    const isPause = this.isLearned && way !== 0 && way !== this.#off;
+    this.#off = way;
     if (isPause) return;
     this.#ms += (seen - this.#ms) * Math.max(LEARNING_RATE * telling, telling / (telling + this.#told));
     this.#told += telling;

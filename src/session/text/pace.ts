@@ -35,9 +35,7 @@ export class Pace {
   /** Of each further row of a prompt; and of the first few, where calls with few were seen. */
   readonly #row: LearnedMs;
   readonly #fewRow: LearnedMs;
-  #steps = 0;
-  #prefills = 0;
-  #few = 0;
+  #seen = 0;
   /** Ms of a step when a further row was last learned. */
   #stepMsAtRows: number;
 
@@ -59,12 +57,12 @@ export class Pace {
 
   /** Whether anything was measured; else all that is said is a guess. */
   get isMeasured(): boolean {
-    return this.seen > 0;
+    return this.#seen > 0;
   }
 
   /** Calls that it has learned from. */
   get seen(): number {
-    return this.#steps + this.#prefills + this.#few;
+    return this.#seen;
   }
 
   /** Ms of a call with so many rows through a span: what a step takes, and something for each further row. */
@@ -84,14 +82,13 @@ export class Pace {
     if (rows === 1) this.#learnStep(whole);
     else if (rows <= FEW_ROWS) this.#learnFew(rows, whole);
     else this.#learnRows(rows, whole);
+    this.#seen += 1;
   }
 
   /** The next calls tell what it is, as if they were the first. */
   restart(): void {
     for (const learned of [this.#step, this.#row, this.#fewRow]) learned.restart();
-    this.#steps = 0;
-    this.#prefills = 0;
-    this.#few = 0;
+    this.#seen = 0;
   }
 
   /** The whole place is taken to have become so many times as slow; each further row by another factor, if need be. */
@@ -104,35 +101,32 @@ export class Pace {
   #learnStep(seen: number): void {
     this.#step.learn(seen);
     // Until prefill is measured it is told from the steps.
-    if (this.#prefills === 0) this.#row.suppose(this.#step.ms / PRIOR_PREFILL_GAIN);
-    this.#steps += 1;
+    if (!this.#row.isLearned) this.#row.suppose(this.#step.ms / PRIOR_PREFILL_GAIN);
   }
 
   /** What a call takes beside its rows is in a step too, waiting for a turn included. */
   #learnRows(rows: number, seen: number): void {
     this.#supposeStep(rows, seen);
-    const few = this.#few === 0 ? 1 : FEW_ROWS;
+    const few = this.#fewRow.isLearned ? FEW_ROWS : 1;
     const rowMs = this.#atLeast((seen - this.#wholeMs(few)) / (rows - few));
     // Steps that came since the last prompt may have shown that the place is slower or faster by now, which is true of rows too
     // where the processor is what changed, and not where turns are waited for.
     const changedMs = (this.#row.ms * this.#step.ms) / this.#stepMsAtRows;
     this.#row.learn(rowMs, Math.min(1, (rows - few) / TELLING_ROWS), changedMs);
     this.#stepMsAtRows = this.#step.ms;
-    this.#prefills += 1;
   }
 
   #learnFew(rows: number, seen: number): void {
     this.#supposeStep(rows, seen);
-    if (this.#few === 0) this.#fewRow.suppose(this.#row.ms);
+    if (!this.#fewRow.isLearned) this.#fewRow.suppose(this.#row.ms);
     this.#fewRow.learn(this.#atLeast((seen - this.#step.ms) / (rows - 1)));
-    this.#few += 1;
     // Until a prompt is measured it is told from these.
-    if (this.#prefills === 0) this.#row.suppose(this.#fewRow.ms);
+    if (!this.#row.isLearned) this.#row.suppose(this.#fewRow.ms);
   }
 
   /** Until one was seen. */
   #supposeStep(rows: number, seen: number): void {
-    if (this.#steps === 0) this.#step.suppose(seen / (1 + (rows - 1) / PRIOR_PREFILL_GAIN));
+    if (!this.#step.isLearned) this.#step.suppose(seen / (1 + (rows - 1) / PRIOR_PREFILL_GAIN));
   }
 
   /** Of a row. */
@@ -143,7 +137,7 @@ export class Pace {
   /** Through the whole model. */
   #wholeMs(rows: number): number {
     const few = Math.min(rows, FEW_ROWS) - 1;
-    const fewRowMs = (this.#few === 0 ? this.#row : this.#fewRow).ms;
+    const fewRowMs = (this.#fewRow.isLearned ? this.#fewRow : this.#row).ms;
     return this.#step.ms + few * fewRowMs + (rows - 1 - few) * this.#row.ms;
   }
 
