@@ -12,9 +12,6 @@ import { taskOf } from './tasks.mjs';
 /** What the link is while weights are fetched and blocks are timed. */
 const HOME = 'lan';
 
-/** First visits are long: so many of them for each that is asked of warm plans. */
-const COLD_RUNS_SHARE = 0.5;
-
 /** Until a page has heard that its connections are cut. */
 const NOTICE_MS = 200;
 
@@ -46,8 +43,12 @@ export async function openPair(world, device, kind) {
   };
 }
 
-/** @param {{ world: object, device: object, runs: number, runsMs: number, ownMs: number, hasAllCuts: boolean, rivals: Function }} context */
-export async function openWarmGroup(scenarios, { world, device, runs, runsMs, ownMs, hasAllCuts, rivals }) {
+/**
+ * @param {{ world: object, device: object, runs: number, runsMs: number, ownMs: number, undecidedMs: number,
+ *   hasAllCuts: boolean, rivals: Function }} context
+ */
+export async function openWarmGroup(scenarios, context) {
+  const { world, device, runs, runsMs, ownMs, undecidedMs, hasAllCuts, rivals } = context;
   const kind = kindOf(scenarios[0]);
   const pair = await openPair(world, device, kind);
   // Before the line is anything but fast: what a planner that profiles once would know.
@@ -77,6 +78,7 @@ export async function openWarmGroup(scenarios, { world, device, runs, runsMs, ow
         runs,
         runsMs,
         ownMs,
+        undecidedMs,
         kind,
         timed,
         plans,
@@ -102,8 +104,8 @@ function withPlan(plans, plan) {
   return [...plans, plan];
 }
 
-/** @param {{ world: object, device: object, runs: number, visitMs: number }} context */
-export async function openColdGroup(scenarios, { world, device, runs, visitMs }) {
+/** @param {{ world: object, device: object, runs: number, visitMs: number, undecidedMs: number }} context */
+export async function openColdGroup(scenarios, { world, device, runs, visitMs, undecidedMs }) {
   const kind = kindOf(scenarios[0]);
   const measure = async (scenario) => {
     const task = taskOf(scenario, world);
@@ -118,8 +120,9 @@ export async function openColdGroup(scenarios, { world, device, runs, visitMs })
         rest: device.rest,
         packageUrl: world.packages[kind],
         threads: device.threads,
-        runs: Math.max(1, Math.round(runs * COLD_RUNS_SHARE)),
+        runs,
         visitMs,
+        undecidedMs,
         bytes: world.bytes,
         timed,
         plans: [{ id: 'remote', choice: 'remote' }, LOCAL, middle],

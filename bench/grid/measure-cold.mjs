@@ -4,6 +4,7 @@
  */
 
 import { standardError } from '../report/statistics.mjs';
+import { isToldApart } from './enough.mjs';
 import { isPlan, logRatios } from './judge.mjs';
 
 /** A plan that waits for weights on a slow line is waited for so many times the best one's time, if that is longer. */
@@ -14,7 +15,7 @@ const AUTO_LIMIT_MS = 180_000;
 
 /**
  * Short visits are taken more often, for they differ by a fifth: until what choosing costs is known to `SURE`, as in
- * `measure-warm`; yet not for ever.
+ * `measure-warm`, or for so long and so often; where it is not told by then, until it is or the suite's patience ends.
  */
 const SURE = 0.02;
 const VISITS_MS = 4000;
@@ -23,7 +24,7 @@ const MAX_ROUNDS = 9;
 /**
  * @param {import('./tasks.mjs').Task} task
  * @param {{ openPage: () => Promise<import('playwright-core').Page>, rest: () => Promise<void>, packageUrl: string, threads: number, runs: number,
- *   visitMs: number, timed: Function, bytes: () => { up: number, down: number }, plans: readonly { id: string, choice: unknown, isMiddle?: boolean }[] }} context
+ *   visitMs: number, undecidedMs: number, timed: Function, bytes: () => { up: number, down: number }, plans: readonly { id: string, choice: unknown, isMiddle?: boolean }[] }} context
  */
 export async function measureCold(task, context) {
   const offers = context.plans.map(({ id, choice, isMiddle }) => ({
@@ -51,8 +52,15 @@ export async function measureCold(task, context) {
     if (run === undefined) offer.atLeastMs = limitMs;
     else offer.runs.push(run);
   };
-  for (; round < MAX_ROUNDS; round += 1) {
-    if (round >= context.runs && (spentMs > VISITS_MS || isSure(ownOf(offers)))) break;
+  const isEnough = () => {
+    if (round < context.runs) return false;
+    const own = ownOf(offers);
+    const logs = own === undefined ? undefined : logRatios(own.autos, own.tolds);
+    if (logs !== undefined && standardError(logs) <= SURE) return true;
+    if (round < MAX_ROUNDS && spentMs <= VISITS_MS) return false;
+    return logs === undefined || isToldApart(logs) || spentMs > context.undecidedMs;
+  };
+  for (; !isEnough(); round += 1) {
     // The first of a round comes behind the longest visit, whose page is still being put away: each is it in turn.
     const [first] = offers;
     if (round % 2 === 1) await force(first);
@@ -75,8 +83,6 @@ function ownOf(offers) {
   );
   return offer === undefined ? undefined : { id: offer.id, autos: offer.autos, tolds: offer.runs };
 }
-
-const isSure = (own) => own !== undefined && standardError(logRatios(own.autos, own.tolds)) <= SURE;
 
 /**
  * Those of one round ask for the same.

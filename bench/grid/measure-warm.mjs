@@ -6,6 +6,7 @@
  */
 
 import { standardError } from '../report/statistics.mjs';
+import { isToldApart } from './enough.mjs';
 import { isPlan, logRatios } from './judge.mjs';
 
 /** Runs of `auto` before those that count: what the link has become is learned from them. */
@@ -36,12 +37,13 @@ const OUT_OF_QUESTION = 4;
 
 /**
  * @param {import('./tasks.mjs').Task} task
- * @param {{ free: object, forced: object, runs: number, runsMs: number, ownMs: number, kind: 'speech' | 'text',
- *   timed: Function,
+ * @param {{ free: object, forced: object, runs: number, runsMs: number, ownMs: number, undecidedMs: number,
+ *   kind: 'speech' | 'text', timed: Function,
  *   plans: readonly { id: string, choice: unknown, isMiddle?: boolean }[],
  *   peers: Readonly<Record<string, () => Promise<object>>> }} context
  */
-export async function measureWarm(task, { free, forced, runs, runsMs, ownMs, kind, timed, plans, peers }) {
+export async function measureWarm(task, context) {
+  const { free, forced, runs, runsMs, ownMs, undecidedMs, kind, timed, plans, peers } = context;
   const auto = (index) => timed(() => task.run(free, 'auto', index));
   const settling = [];
   for (let index = 0; index < SETTLING[kind]; index += 1) settling.push(await auto());
@@ -70,6 +72,7 @@ export async function measureWarm(task, { free, forced, runs, runsMs, ownMs, kin
   const own = await besideItself(offers, plans, {
     runs,
     ownMs,
+    undecidedMs,
     auto,
     told: (choice, index) => timed(() => task.run(free, choice, index)),
   });
@@ -82,7 +85,7 @@ export async function measureWarm(task, { free, forced, runs, runsMs, ownMs, kin
 }
 
 /** With the plan that it takes most often: told what, would it be the same? Nothing where that one was not forced. */
-async function besideItself(offers, plans, { runs, ownMs, auto, told }) {
+async function besideItself(offers, plans, { auto, told, ...bounds }) {
   const autos = offers.flatMap((offer) => offer.autos);
   const times = plans.map(({ id }) => autos.filter((one) => isPlan(one.plan, id)).length);
   const most = Math.max(...times);
@@ -91,7 +94,7 @@ async function besideItself(offers, plans, { runs, ownMs, auto, told }) {
   const own = { id, autos: [], tolds: [] };
   let isAutoFirst = false;
   // Behind the inputs of the forced runs. Both run the same ones, in twos: the state of the other one lies between them.
-  for (let input = MAX_RUNS; !isSure(own, { runs, ownMs }); input += 2) {
+  for (let input = MAX_RUNS; !isSure(own, bounds); input += 2) {
     const inputs = [input, input + 1];
     const runAutos = async () => {
       for (const index of inputs) own.autos.push(await auto(index));
@@ -105,11 +108,13 @@ async function besideItself(offers, plans, { runs, ownMs, auto, told }) {
   return own;
 }
 
-function isSure({ autos, tolds }, { runs, ownMs }) {
+function isSure({ autos, tolds }, { runs, ownMs, undecidedMs }) {
   if (tolds.length === 0) return false;
   const spent = tolds.reduce((sum, { totalMs }) => sum + totalMs, 0);
   if (tolds.length < (spent > LONG_MS ? LONG_RUNS : runs)) return false;
-  return spent > ownMs || standardError(logRatios(autos, tolds)) <= SURE;
+  const logs = logRatios(autos, tolds);
+  if (standardError(logs) <= SURE) return true;
+  return spent > undecidedMs || (spent > ownMs && isToldApart(logs));
 }
 
 function isEnough(taken, { runs, runsMs, bestAt }) {

@@ -1,0 +1,31 @@
+/**
+ * How many pairs of runs are enough to say whether choosing costs more than is aimed at. Pure.
+ *
+ * Runs of one plan differ by a tenth here, so that of three pairs nobody can tell 1.05 from 1. What is asked for is a yes or
+ * a no, and a sequential test answers that with the fewest runs on average (Wald, Sequential Tests of Statistical
+ * Hypotheses, Annals of Mathematical Statistics 16, 1945): a scenario that is plainly on one side ends soon, one that is not goes on.
+ */
+import { TARGETS } from '../report/grid-figures.mjs';
+import { centre, standardError } from '../report/statistics.mjs';
+
+/** How often the answer may be the wrong one where the ratio is 1, or as far above the bound as 1 is below it. */
+const ERROR = 0.01;
+
+/** Fewer pairs say too little of what they differ by. */
+const MIN_PAIRS = 5;
+
+const BOUND = Math.log(TARGETS.nearRatio);
+
+/**
+ * @param {readonly number[]} logs of `auto` over the same plan told, a pair each
+ * @returns {boolean} whether they tell on which side of the bound the ratio is
+ */
+export function isToldApart(logs) {
+  if (logs.length < MIN_PAIRS) return false;
+  // What is known of the variance is of these few pairs too, and by chance it is small: one over it is too large by so much.
+  const { length } = logs;
+  const variance = (standardError(logs) ** 2 * length * (length - 1)) / (length - 3);
+  const away = Math.abs(centre(logs) - BOUND);
+  // Of the two hypotheses, ratios of 1 and of the bound's square, the logarithm of how much likelier one is.
+  return length * away * 2 * BOUND >= variance * Math.log((1 - ERROR) / ERROR);
+}
