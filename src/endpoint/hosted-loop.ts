@@ -96,9 +96,11 @@ async function runSlice(
   const turn = queue.run(async () => {
     let mark = clock.now();
     times.queueMs += mark - asked;
+    turns.here(mark - asked);
     const lap = (): void => {
       const now = clock.now();
       times.computeMs += now - mark;
+      turns.here(now - mark);
       mark = now;
     };
     const stop = new AbortController();

@@ -8,7 +8,7 @@ import type { ForwardRequest, ForwardResult } from '../runtime/lane.ts';
 import { rowsOf } from '../runtime/lane-check.ts';
 import type { PlacedLane } from './lane-runner.ts';
 import { Stopwatch } from './lane-times.ts';
-import type { LoadBook } from './load-book.ts';
+import type { Asker, LoadBook } from './load-book.ts';
 import type { SegmentPool } from './segment-pool.ts';
 import type { TurnQueue } from './turn-queue.ts';
 
@@ -18,8 +18,10 @@ export interface HostedLaneOptions {
   readonly queue: TurnQueue;
   readonly pool: SegmentPool;
   readonly clock: Clock;
-  /** Told of waits and of what spans take. */
+  /** Told of who is here and of what spans take. */
   readonly load: LoadBook;
+  /** Whose lane it is; nobody's where it is the endpoint's own. */
+  readonly asker: Asker | undefined;
   /** Notices when the runner turns out to be dead. */
   readonly watch: <T>(work: Promise<T>) => Promise<T>;
 }
@@ -52,8 +54,7 @@ export class LaneTurns {
     } finally {
       release();
     }
-    const { queueMs, computeMs } = times;
-    load.answered(queueMs, queueMs + computeMs, clock.now());
+    load.answered(times.computeMs);
     return { result, timing: times.total() };
   }
 
@@ -79,6 +80,12 @@ export class LaneTurns {
     if (segment !== undefined && others.length === 0) load.ran(segment, 'step', rows, ms);
   }
 
+  /** The lane was here for so long until now, waited or worked. */
+  here(ms: number): void {
+    const { asker, load, clock } = this.options;
+    if (asker !== undefined) load.served(asker, ms, clock.now());
+  }
+
   /** Work in its turn; the time it took counts as computed. */
   #turn<T>(times: Stopwatch, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     const { queue, clock, watch } = this.options;
@@ -90,6 +97,7 @@ export class LaneTurns {
         return await work();
       } finally {
         times.computeMs += clock.now() - began;
+        this.here(clock.now() - asked);
       }
     }, signal);
     return watch(turn);

@@ -13,7 +13,7 @@ import { createExecutor } from '../runtime/span-executor.ts';
 import { extentsSeen } from './extents-seen.ts';
 import { HostedLane } from './hosted-lane.ts';
 import { openLaneOn } from './lane-runner.ts';
-import { LoadBook } from './load-book.ts';
+import { type Asker, LoadBook } from './load-book.ts';
 import { rehearse } from './rehearse-host.ts';
 import { SegmentPool } from './segment-pool.ts';
 import { TurnQueue } from './turn-queue.ts';
@@ -42,6 +42,13 @@ interface Place {
   readonly pool: SegmentPool;
 }
 
+interface Opened {
+  readonly signal: AbortSignal;
+  readonly asker: Asker | undefined;
+  readonly loadMs: number;
+  readonly release: () => void;
+}
+
 export class ModelHost {
   readonly manifest: Manifest;
   readonly #options: ModelHostOptions;
@@ -59,10 +66,9 @@ export class ModelHost {
     return this.#place?.queue.length ?? 0;
   }
 
-  /** As told to clients. */
-  load(): ModelLoad {
-    const isBusy = this.#place?.queue.isBusy ?? false;
-    return this.#load.report(this.waiting, isBusy, this.#options.clock.now());
+  /** As told to a client. */
+  load(asker: Asker): ModelLoad {
+    return this.#load.report(this.waiting, this.#options.clock.now(), asker);
   }
 
   get loadedSegments(): number {
@@ -72,8 +78,10 @@ export class ModelHost {
   /**
    * Loads a span and opens an execution on it. Throws `bad-option` for no such span, `limit-exceeded`,
    * `closed`, and what loading throws. A runner that turns out to be dead is replaced once.
+   *
+   * @param asker without one, what it does is in no client's way: it is nobody's
    */
-  async open(span: Span, signal: AbortSignal): Promise<HostedExecution> {
+  async open(span: Span, signal: AbortSignal, asker?: Asker): Promise<HostedExecution> {
     const segments = segmentsOf(this.manifest, span);
     const started = this.#options.clock.now();
     let place = this.#current();
@@ -86,11 +94,11 @@ export class ModelHost {
       release = await place.pool.acquire(segments);
     }
     const loadMs = this.#options.clock.now() - started;
-    return this.#execution(place, span, signal, loadMs, release);
+    return this.#execution(place, span, { signal, asker, loadMs, release });
   }
 
   /** A lane on the runner of now; it dies with it. Throws `unsupported-model`, `closed`. */
-  openLane(): HostedLane {
+  openLane(asker?: Asker): HostedLane {
     const place = this.#current();
     const { runner, queue, pool } = place;
     const { manifest } = this;
@@ -101,6 +109,7 @@ export class ModelHost {
       pool,
       clock: this.#options.clock,
       load: this.#load,
+      asker,
       watch: (work) => this.#watch(place, work),
     });
   }
@@ -150,13 +159,7 @@ export class ModelHost {
     return true;
   }
 
-  #execution(
-    place: Place,
-    span: Span,
-    signal: AbortSignal,
-    loadMs: number,
-    release: () => void,
-  ): HostedExecution {
+  #execution(place: Place, span: Span, { signal, asker, loadMs, release }: Opened): HostedExecution {
     const { clock } = this.#options;
     let queueMs = 0;
     let computeMs = 0;
@@ -178,6 +181,7 @@ export class ModelHost {
           computeMs += result.ms;
           const units = extents(request);
           if (units !== undefined) this.#load.ran(request.segment, request.phase, units, result.ms);
+          if (asker !== undefined) this.#load.served(asker, clock.now() - asked, clock.now());
           return result;
         }, signal);
         return this.#watch(place, turn);
@@ -199,7 +203,7 @@ export class ModelHost {
       close: async () => {
         if (closed) return;
         closed = true;
-        this.#load.answered(queueMs / answers, queueMs + computeMs, clock.now());
+        this.#load.answered(computeMs / answers);
         release();
         // A dead runner has no state left to forget.
         await execution.close().catch((error: unknown) => this.#discardIfLost(place, error));
