@@ -5,8 +5,8 @@
  * a no, and a sequential test answers that with the fewest runs on average (Wald, Sequential Tests of Statistical
  * Hypotheses, Annals of Mathematical Statistics 16, 1945): a scenario that is plainly on one side ends soon, one that is not goes on.
  */
-import { TARGETS } from '../report/grid-figures.mjs';
 import { centre, standardError } from '../report/statistics.mjs';
+import { TARGETS } from '../report/targets.mjs';
 
 /** How often the answer may be the wrong one where the ratio is 1, or as far above the bound as 1 is below it. */
 const ERROR = 0.01;
@@ -18,14 +18,15 @@ const BOUND = Math.log(TARGETS.nearRatio);
 
 /**
  * @param {readonly number[]} logs of `auto` over the same plan told, a pair each
+ * @param {number} [aside] what that plan takes of the better pure plan's time
  * @returns {boolean} whether they tell on which side of the bound the ratio is
  */
-export function isToldApart(logs) {
+export function isToldApart(logs, aside = 1) {
   if (logs.length < MIN_PAIRS) return false;
   // What is known of the variance is of these few pairs too, and by chance it is small: one over it is too large by so much.
   const { length } = logs;
   const variance = (standardError(logs) ** 2 * length * (length - 1)) / (length - 3);
-  const away = Math.abs(centre(logs) - BOUND);
+  const away = Math.abs(centre(logs) + Math.log(aside) - BOUND);
   // Of the two hypotheses, ratios of 1 and of the bound's square, the logarithm of how much likelier one is.
   return length * away * 2 * BOUND >= variance * Math.log((1 - ERROR) / ERROR);
 }

@@ -16,8 +16,10 @@ const mean = (runs, of) => {
 const total = ({ totalMs }) => totalMs;
 
 /** Of each run and the one beside it, so that what comes and goes slowly on the machine is in neither. */
-export const logRatios = (autos, tolds) =>
-  autos.map(({ totalMs }, index) => Math.log(totalMs / tolds[index].totalMs));
+export const logRatios = (autoMs, toldMs) => autoMs.map((ms, index) => Math.log(ms / toldMs[index]));
+
+/** @param {{ autos: readonly object[], tolds: readonly object[] }} own runs, in pairs */
+export const logsOf = ({ autos, tolds }) => logRatios(autos.map(total), tolds.map(total));
 
 function summaryOf({ id, runs, atLeastMs }) {
   if (runs.length === 0) return { plan: id, ms: null, atLeastMs };
@@ -80,7 +82,7 @@ export function judge({
   const autos = offers[forced.indexOf(best)].autos;
   const last = autos.at(-1);
   const toldMs = own === undefined ? null : msOf(own.id);
-  const choosing = toldMs === null ? undefined : Math.exp(centre(logRatios(own.autos, own.tolds)));
+  const choosing = toldMs === null ? undefined : Math.exp(centre(logsOf(own)));
   const totalMs = choosing === undefined ? median(autos.map(total)) : choosing * toldMs;
   // The planner may take a plan that was not forced; the oracle is the best of all that was measured.
   const isOwn = choosing === undefined && totalMs < best.ms;

@@ -5,7 +5,7 @@
 
 import { standardError } from '../report/statistics.mjs';
 import { isToldApart } from './enough.mjs';
-import { isPlan, logRatios } from './judge.mjs';
+import { isPlan, logsOf } from './judge.mjs';
 
 /** A plan that waits for weights on a slow line is waited for so many times the best one's time, if that is longer. */
 const HOPELESS = 2;
@@ -55,7 +55,7 @@ export async function measureCold(task, context) {
   const isEnough = () => {
     if (round < context.runs) return false;
     const own = ownOf(offers);
-    const logs = own === undefined ? undefined : logRatios(own.autos, own.tolds);
+    const logs = own === undefined ? undefined : logsOf(own);
     if (logs !== undefined && standardError(logs) <= SURE) return true;
     if (round < MAX_ROUNDS && spentMs <= VISITS_MS) return false;
     return logs === undefined || isToldApart(logs) || spentMs > context.undecidedMs;

@@ -7,7 +7,7 @@
 
 import { standardError } from '../report/statistics.mjs';
 import { isToldApart } from './enough.mjs';
-import { isPlan, logRatios } from './judge.mjs';
+import { isPlan, logsOf } from './judge.mjs';
 
 /** Runs of `auto` before those that count: what the link has become is learned from them. */
 const SETTLING = { speech: 3, text: 2 };
@@ -108,13 +108,14 @@ async function besideItself(offers, plans, { auto, told, ...bounds }) {
   return own;
 }
 
-function isSure({ autos, tolds }, { runs, ownMs, undecidedMs }) {
+function isSure(own, { runs, ownMs, undecidedMs }) {
+  const { tolds } = own;
   if (tolds.length === 0) return false;
   const spent = tolds.reduce((sum, { totalMs }) => sum + totalMs, 0);
   if (tolds.length < (spent > LONG_MS ? LONG_RUNS : runs)) return false;
-  const logs = logRatios(autos, tolds);
+  const logs = logsOf(own);
   if (standardError(logs) <= SURE) return true;
-  return spent > undecidedMs || (spent > ownMs && isToldApart(logs));
+  return spent > ownMs && (spent > undecidedMs || isToldApart(logs));
 }
 
 function isEnough(taken, { runs, runsMs, bestAt }) {

@@ -1,6 +1,7 @@
 /** Charts of a grid run as inline SVG; colours come from the page's style. Pure. */
 import { escapeHtml } from './escape-html.mjs';
-import { axesOf, nameOf, pureMs, rowOf, TARGETS } from './grid-figures.mjs';
+import { axesOf, nameOf, pureMs, rowOf } from './grid-figures.mjs';
+import { TARGETS } from './targets.mjs';
 
 const percent = (share) => `${(100 * share).toFixed(1)}%`;
 

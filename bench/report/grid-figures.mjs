@@ -1,9 +1,9 @@
 /** What the lines of a grid run say together: regret, nearness to the better pure plan, what cuts gain. Pure. */
+import { isToldApart } from '../grid/enough.mjs';
+import { logRatios } from '../grid/judge.mjs';
 import { missesByChance } from './noise-floor.mjs';
 import { median, quantile } from './statistics.mjs';
-
-/** What is aimed at. */
-export const TARGETS = { mean: 0.03, p95: 0.1, near: 0.99, nearRatio: 1.05 };
+import { TARGETS } from './targets.mjs';
 
 /** Shown in the order of the columns of a report. */
 const LINK_ORDER = ['lan', 'wifi', '4g', '3g', 'offline'];
@@ -27,6 +27,8 @@ export function figuresOf(results) {
     p95,
     near,
     nearIfFree: nearIfFree(results),
+    /** Scenarios whose pairs of runs do not tell on which side of that they are; undefined where there are no pairs. */
+    untold: untoldOf(results),
     /** Of the choices alone, and what choosing takes over the same plan when it is told; undefined where neither is known. */
     choice:
       choices.length === 0
@@ -52,6 +54,18 @@ export function figuresOf(results) {
   };
 }
 
+/** What the plan that was chosen takes, told, of the better pure plan's time. */
+const asideOf = (one) => one.ms.total / one.choosing.ratio / pureMs(one);
+
+function untoldOf(results) {
+  const paired = results.filter(({ choosing }) => choosing != null);
+  if (paired.length === 0) return undefined;
+  return paired.filter((one) => {
+    const { autoMs, toldMs } = one.choosing;
+    return !isToldApart(logRatios(autoMs, toldMs), asideOf(one));
+  }).length;
+}
+
 /**
  * Scenarios that a planner which takes the best plan and costs nothing would be seen to be near in; undefined where no
  * pairs of runs tell. One without pairs counts as it was seen.
@@ -62,8 +76,7 @@ function nearIfFree(results) {
   return results.reduce((sum, one) => {
     const { choosing } = one;
     if (choosing == null) return sum + Number(one.ms.total <= bound * pureMs(one));
-    const aside = Math.min(1, one.ms.total / choosing.ratio / pureMs(one));
-    return sum + 1 - missesByChance(choosing, { bound, aside });
+    return sum + 1 - missesByChance(choosing, { bound, aside: Math.min(1, asideOf(one)) });
   }, 0);
 }
 

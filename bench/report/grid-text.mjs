@@ -1,6 +1,7 @@
 /** The figures of a grid run for a terminal and for a README. Pure. */
-import { figuresOf, nameOf, TARGETS } from './grid-figures.mjs';
+import { figuresOf, nameOf } from './grid-figures.mjs';
 import { ms, ratio, table } from './table.mjs';
+import { TARGETS } from './targets.mjs';
 
 const percent = (share) => `${(100 * share).toFixed(1)}%`;
 const time = (value) => (value == null ? '–' : ms(value));
@@ -41,8 +42,20 @@ export function gridMarkdown(results, absent = []) {
 
 /** @returns {string[]} targets, met or not, and what else all scenarios say together */
 export function sentencesOf(results) {
-  const { mean, p95, near, nearIfFree, choice, choosing, count, bestChosen, bestGain, calibration, ...more } =
-    figuresOf(results);
+  const {
+    mean,
+    p95,
+    near,
+    nearIfFree,
+    untold,
+    choice,
+    choosing,
+    count,
+    bestChosen,
+    bestGain,
+    calibration,
+    ...more
+  } = figuresOf(results);
   const { cloud, peers, isMet } = more;
   const met = (is) => (is ? 'MET' : 'NOT MET');
   return [
@@ -53,7 +66,7 @@ export function sentencesOf(results) {
       : [
           `regret of the choices alone, by what their plans took when told: mean ${percent(choice.mean)}, 95th percentile ${percent(choice.p95)} (of ${choice.count})${choosing === undefined ? '' : `; choosing takes ${ratio(choosing)} of the same plan told to the same session (median)`}`,
         ]),
-    `within ${TARGETS.nearRatio}x of the better pure plan: ${near} of ${count} (${met(isMet.near)})${nearIfFree === undefined ? '' : `; of a planner that takes the best plan and costs nothing ${Math.round(nearIfFree)} would be, for runs of one plan differ`}`,
+    `within ${TARGETS.nearRatio}x of the better pure plan: ${near} of ${count} (${met(isMet.near)})${nearIfFree === undefined ? '' : `; of a planner that takes the best plan and costs nothing ${Math.round(nearIfFree)} would be, for runs of one plan differ`}${untold ? `; of ${untold} the pairs of runs do not tell` : ''}`,
     `the best plan's gain over the better pure plan: at most ${percent(bestGain)}${calibration === undefined ? '' : `; predicted/measured: median ${ratio(calibration)}`}`,
     ...(cloud === undefined
       ? []

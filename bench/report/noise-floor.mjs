@@ -18,8 +18,7 @@ const MOST_SIGNS = 8;
  * @returns {number} 0 to 1
  */
 export function missesByChance({ autoMs, toldMs }, { bound, aside }) {
-  const runs = (all) => all.map((totalMs) => ({ totalMs }));
-  const logs = logRatios(runs(autoMs), runs(toldMs));
+  const logs = logRatios(autoMs, toldMs);
   const signs = Math.min(MOST_SIGNS, logs.length);
   const ways = 2 ** signs;
   let misses = 0;

@@ -90,17 +90,15 @@ async function runSlice(
   options: HostedLoopOptions,
   times: Stopwatch,
 ): Promise<Slice> {
-  const { queue, lane, clock, watch } = turns.options;
+  const { queue, lane, clock } = turns.options;
   const { halt, signal, onPass } = options;
   const asked = clock.now();
-  const turn = queue.run(async () => {
+  return turns.inTurn(signal, async () => {
     let mark = clock.now();
     times.queueMs += mark - asked;
-    turns.here(mark - asked);
     const lap = (): void => {
       const now = clock.now();
       times.computeMs += now - mark;
-      turns.here(now - mark);
       mark = now;
     };
     const stop = new AbortController();
@@ -140,6 +138,5 @@ async function runSlice(
       halt.removeEventListener('abort', end);
       signal.removeEventListener('abort', end);
     }
-  }, signal);
-  return watch(turn);
+  });
 }

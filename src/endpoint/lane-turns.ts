@@ -43,7 +43,7 @@ export class LaneTurns {
    * has room. Throws `limit-exceeded` when no more segments can be loaded.
    */
   async onSpan<T>(span: Span, work: (times: Stopwatch) => Promise<T>): Promise<Answered<T>> {
-    const { manifest, pool, clock, load, watch } = this.options;
+    const { manifest, pool, clock, load, asker, watch } = this.options;
     const times = new Stopwatch();
     const started = clock.now();
     const release = await watch(pool.acquire(segmentsOf(manifest, span)));
@@ -54,7 +54,7 @@ export class LaneTurns {
     } finally {
       release();
     }
-    load.answered(times.computeMs);
+    if (asker !== undefined) load.answered(times.computeMs);
     return { result, timing: times.total() };
   }
 
@@ -80,26 +80,29 @@ export class LaneTurns {
     if (segment !== undefined && others.length === 0) load.ran(segment, 'step', rows, ms);
   }
 
-  /** The lane was here for so long until now, waited or worked. */
-  here(ms: number): void {
-    const { asker, load, clock } = this.options;
-    if (asker !== undefined) load.served(asker, ms, clock.now());
+  /** A piece of work in its turn; until it is done or broken off, its asker is here. */
+  async inTurn<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const { queue, clock, load, asker, watch } = this.options;
+    const leave = asker === undefined ? undefined : load.enter(asker, clock.now());
+    try {
+      return await watch(queue.run(work, signal));
+    } finally {
+      leave?.(clock.now());
+    }
   }
 
   /** Work in its turn; the time it took counts as computed. */
   #turn<T>(times: Stopwatch, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    const { queue, clock, watch } = this.options;
+    const { clock } = this.options;
     const asked = clock.now();
-    const turn = queue.run(async () => {
+    return this.inTurn(signal, async () => {
       const began = clock.now();
       times.queueMs += began - asked;
       try {
         return await work();
       } finally {
         times.computeMs += clock.now() - began;
-        this.here(clock.now() - asked);
       }
-    }, signal);
-    return watch(turn);
+    });
   }
 }

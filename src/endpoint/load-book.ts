@@ -1,7 +1,7 @@
 /** What an endpoint tells of a model's load: how long an answer would wait, and what segments took of late. Time passed in. */
 import type { Phase, Segment } from '../core/span.ts';
 import type { ModelLoad, ServedPace } from '../protocol/endpoint-load.ts';
-import { MAX_LOAD_MS, MAX_LOAD_PACES } from '../protocol/limits.ts';
+import { MAX_LOAD_MS, MAX_LOAD_OTHERS, MAX_LOAD_PACES } from '../protocol/limits.ts';
 import { segmentKey } from '../runtime/segment-key.ts';
 
 /**
@@ -24,9 +24,16 @@ type Ran = Omit<ServedPace, 'segment'>;
 /** Whoever asks, the same for all that it asks: what is told to it leaves its own work out. */
 export type Asker = object;
 
+interface Stay {
+  readonly asker: Asker;
+  readonly from: number;
+}
+
 export class LoadBook {
   /** How much of a past that fades each was here, waiting or at work (0..1; more where it asks for several at once). */
   readonly #here = new Map<Asker, number>();
+  /** Of those who are here still; not in that yet. */
+  readonly #stays = new Set<Stay>();
   /** How much of that past is known (0..1). */
   #known = 0;
   /** Until when it is told. */
@@ -36,18 +43,23 @@ export class LoadBook {
   /** By segment, phase and size; the least recent first. */
   readonly #runs = new Map<string, { readonly segment: string; readonly runs: readonly Ran[] }>();
 
-  /** Somebody was here for so many ms until `at`, waited or worked for. */
-  served(asker: Asker, ms: number, at: number): void {
-    if (!isTime(ms) || !Number.isFinite(at)) return;
-    this.#at ??= at - ms;
-    this.#pass(at);
-    // Of all that fades from `at` on; what passed since is in it already, as nothing, and this is added to that.
-    this.#here.set(asker, (this.#here.get(asker) ?? 0) + 1 - 0.5 ** (ms / HALF_LIFE_MS));
+  /** Somebody asks for a turn, and is here until the returned function is called, waited or worked for. */
+  enter(asker: Asker, at: number): (at: number) => void {
+    if (!Number.isFinite(at)) return () => undefined;
+    this.#at ??= at;
+    const stay = { asker, from: at };
+    this.#stays.add(stay);
+    return (until) => {
+      if (!this.#stays.delete(stay) || !Number.isFinite(until)) return;
+      this.#pass(until);
+      // Of all that fades from now on; what passed meanwhile is in it already, as nothing, and this is added to that.
+      this.#here.set(asker, (this.#here.get(asker) ?? 0) + shareOf(stay, until));
+    };
   }
 
-  /** An answer (or lane's call) took so many ms of work. */
+  /** A client's answer (or lane's call) took so many ms of work. One that was broken off says nothing. */
   answered(workMs: number): void {
-    if (isTime(workMs)) this.#answers = [...this.#answers, workMs].slice(-MAX_RUNS);
+    if (isTime(workMs) && workMs > 0) this.#answers = [...this.#answers, workMs].slice(-MAX_RUNS);
   }
 
   /** A segment ran, for whomever. `units` as in `ServedPace`. */
@@ -68,16 +80,19 @@ export class LoadBook {
    * comes at no special time finds as many of them as there are on average over time (Wolff, "Poisson arrivals see time averages", 1982).
    * What others wait says less: it is for one another, and one client alone waits for nobody.
    *
-   * @param waiting requests that wait for a turn now
    * @param asker nobody's own work where none is given
    */
-  report(waiting: number, now: number, asker?: Asker): ModelLoad {
+  report(now: number, asker?: Asker): ModelLoad {
     if (this.#at !== undefined && Number.isFinite(now)) this.#pass(now);
-    const others = [...this.#here].reduce((sum, [one, share]) => sum + (one === asker ? 0 : share), 0);
-    const usualMs = this.#known === 0 ? 0 : (others / this.#known) * middleOf(this.#answers);
-    // Who waits for a long turn is not in that yet; a turn of each is the least that a newcomer waits.
-    const queueMs = Math.max(usualMs, waiting * this.#meanRunMs());
-    return { queueMs: Math.min(MAX_LOAD_MS, queueMs), paces: this.#paces() };
+    let others = 0;
+    for (const [one, share] of this.#here) if (one !== asker) others += share;
+    const present = [...this.#stays].filter((stay) => stay.asker !== asker);
+    for (const stay of present) others += shareOf(stay, now);
+    others = this.#known === 0 ? 0 : Math.min(MAX_LOAD_OTHERS, others / this.#known);
+    const usualMs = others * middleOf(this.#answers);
+    // Of those who came just now that knows little: a turn of each is the least that a newcomer waits.
+    const queueMs = Math.max(usualMs, present.length * this.#meanRunMs());
+    return { queueMs: Math.min(MAX_LOAD_MS, queueMs), others, paces: this.#paces() };
   }
 
   /** Until `to`; not backwards, where a clock was set back. */
@@ -107,6 +122,11 @@ export class LoadBook {
 
 function isTime(ms: number): boolean {
   return ms >= 0 && ms <= MAX_LOAD_MS;
+}
+
+/** Of a past that fades, up to then. */
+function shareOf({ from }: Stay, until: number): number {
+  return 1 - 0.5 ** (Math.max(0, until - from) / HALF_LIFE_MS);
 }
 
 /** 0 of none. */

@@ -68,7 +68,7 @@ export class ModelHost {
 
   /** As told to a client. */
   load(asker: Asker): ModelLoad {
-    return this.#load.report(this.waiting, this.#options.clock.now(), asker);
+    return this.#load.report(this.#options.clock.now(), asker);
   }
 
   get loadedSegments(): number {
@@ -175,16 +175,16 @@ export class ModelHost {
       close: () => runner.close(),
       run: (request) => {
         const asked = clock.now();
+        const leave = asker === undefined ? undefined : this.#load.enter(asker, asked);
         const turn = queue.run(async () => {
           queueMs += clock.now() - asked;
           const result = await runner.run(request);
           computeMs += result.ms;
           const units = extents(request);
           if (units !== undefined) this.#load.ran(request.segment, request.phase, units, result.ms);
-          if (asker !== undefined) this.#load.served(asker, clock.now() - asked, clock.now());
           return result;
         }, signal);
-        return this.#watch(place, turn);
+        return this.#watch(place, turn).finally(() => leave?.(clock.now()));
       },
     };
     const execution = createExecutor(this.manifest, span, inTurn).open();
@@ -203,7 +203,7 @@ export class ModelHost {
       close: async () => {
         if (closed) return;
         closed = true;
-        this.#load.answered(computeMs / answers);
+        if (asker !== undefined && !signal.aborted) this.#load.answered(computeMs / answers);
         release();
         // A dead runner has no state left to forget.
         await execution.close().catch((error: unknown) => this.#discardIfLost(place, error));
