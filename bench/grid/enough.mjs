@@ -22,11 +22,22 @@ const BOUND = Math.log(TARGETS.nearRatio);
  * @returns {boolean} whether they tell on which side of the bound the ratio is
  */
 export function isToldApart(logs, aside = 1) {
-  if (logs.length < MIN_PAIRS) return false;
-  // What is known of the variance is of these few pairs too, and by chance it is small: one over it is too large by so much.
   const { length } = logs;
-  const variance = (standardError(logs) ** 2 * length * (length - 1)) / (length - 3);
+  if (length < MIN_PAIRS) return false;
+  const variance = varianceOf(logs);
   const away = Math.abs(centre(logs) + Math.log(aside) - BOUND);
   // Of the two hypotheses, ratios of 1 and of the bound's square, the logarithm of how much likelier one is.
   return length * away * 2 * BOUND >= variance * Math.log((1 - ERROR) / ERROR);
+}
+
+/**
+ * Whether their mean has no larger standard error than `sure`. Four pairs of one text's length had 0.2% by chance, and were 17% off.
+ * @param {readonly number[]} logs
+ */
+export const isSure = (logs, sure) => logs.length >= MIN_PAIRS && varianceOf(logs) <= sure ** 2 * logs.length;
+
+/** What is known of it is of these few pairs too, and by chance it is small: one over it is too large by so much. */
+function varianceOf(logs) {
+  const { length } = logs;
+  return (standardError(logs) ** 2 * length * (length - 1)) / (length - 3);
 }

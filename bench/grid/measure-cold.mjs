@@ -3,8 +3,7 @@
  * itself is here, to the words of the answer; bytes are all that the line carried from then to the answer, runtime and weights among them.
  */
 
-import { standardError } from '../report/statistics.mjs';
-import { isToldApart } from './enough.mjs';
+import { isSure, isToldApart } from './enough.mjs';
 import { isPlan, logsOf } from './judge.mjs';
 
 /** A plan that waits for weights on a slow line is waited for so many times the best one's time, if that is longer. */
@@ -56,7 +55,7 @@ export async function measureCold(task, context) {
     if (round < context.runs) return false;
     const own = ownOf(offers);
     const logs = own === undefined ? undefined : logsOf(own);
-    if (logs !== undefined && standardError(logs) <= SURE) return true;
+    if (logs !== undefined && isSure(logs, SURE)) return true;
     if (round < MAX_ROUNDS && spentMs <= VISITS_MS) return false;
     return logs === undefined || isToldApart(logs) || spentMs > context.undecidedMs;
   };

@@ -5,8 +5,7 @@
  * that it takes most often, told to it: what choosing costs is seen within one session, as what plans cost is.
  */
 
-import { standardError } from '../report/statistics.mjs';
-import { isToldApart } from './enough.mjs';
+import { isSure, isToldApart } from './enough.mjs';
 import { isPlan, logsOf } from './judge.mjs';
 
 /** Runs of `auto` before those that count: what the link has become is learned from them. */
@@ -94,7 +93,7 @@ async function besideItself(offers, plans, { auto, told, ...bounds }) {
   const own = { id, autos: [], tolds: [] };
   let isAutoFirst = false;
   // Behind the inputs of the forced runs. Both run the same ones, in twos: the state of the other one lies between them.
-  for (let input = MAX_RUNS; !isSure(own, bounds); input += 2) {
+  for (let input = MAX_RUNS; !isEnoughOf(own, bounds); input += 2) {
     const inputs = [input, input + 1];
     const runAutos = async () => {
       for (const index of inputs) own.autos.push(await auto(index));
@@ -108,13 +107,13 @@ async function besideItself(offers, plans, { auto, told, ...bounds }) {
   return own;
 }
 
-function isSure(own, { runs, ownMs, undecidedMs }) {
+function isEnoughOf(own, { runs, ownMs, undecidedMs }) {
   const { tolds } = own;
   if (tolds.length === 0) return false;
   const spent = tolds.reduce((sum, { totalMs }) => sum + totalMs, 0);
   if (tolds.length < (spent > LONG_MS ? LONG_RUNS : runs)) return false;
   const logs = logsOf(own);
-  if (standardError(logs) <= SURE) return true;
+  if (isSure(logs, SURE)) return true;
   return spent > ownMs && (spent > undecidedMs || isToldApart(logs));
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { seeded } from '../fixtures/onnx-build.ts';
 
 const load = (path: string) => import(new URL(`../../bench/${path}`, import.meta.url).href);
-const { isToldApart } = await load('grid/enough.mjs');
+const { isSure, isToldApart } = await load('grid/enough.mjs');
 const { centre } = await load('report/statistics.mjs');
 
 /** Pairs that differ by `spread` (of the logarithm), until it is told. Twelve even values add up to a nearly normal one. */
@@ -38,7 +38,10 @@ describe('pairs until it is told whether choosing costs over a twentieth', () =>
   });
 
   it('says nothing of fewer than five pairs, however alike they are', () => {
-    expect(isToldApart([0, 0, 0, 0])).toBe(false);
-    expect(isToldApart([0, 0, 0, 0, 0])).toBe(true);
+    const alike = [0.154, 0.153, 0.155, 0.154];
+    expect(isToldApart(alike)).toBe(false);
+    expect(isSure(alike, 0.015)).toBe(false);
+    expect(isToldApart([...alike, 0.154])).toBe(true);
+    expect(isSure([...alike, 0.154], 0.015)).toBe(true);
   });
 });
