@@ -90,10 +90,10 @@ async function runSlice(
   options: HostedLoopOptions,
   times: Stopwatch,
 ): Promise<Slice> {
-  const { queue, lane, clock } = turns.options;
+  const { queue, lane, clock, watch } = turns.options;
   const { halt, signal, onPass } = options;
   const asked = clock.now();
-  return turns.inTurn(signal, async () => {
+  const turn = queue.run(async () => {
     let mark = clock.now();
     times.queueMs += mark - asked;
     const lap = (): void => {
@@ -138,5 +138,6 @@ async function runSlice(
       halt.removeEventListener('abort', end);
       signal.removeEventListener('abort', end);
     }
-  });
+  }, signal);
+  return watch(turn);
 }

@@ -8,7 +8,7 @@ import type { ForwardRequest, ForwardResult } from '../runtime/lane.ts';
 import { rowsOf } from '../runtime/lane-check.ts';
 import type { PlacedLane } from './lane-runner.ts';
 import { Stopwatch } from './lane-times.ts';
-import type { Asker, LoadBook } from './load-book.ts';
+import type { LoadBook } from './load-book.ts';
 import type { SegmentPool } from './segment-pool.ts';
 import type { TurnQueue } from './turn-queue.ts';
 
@@ -18,10 +18,8 @@ export interface HostedLaneOptions {
   readonly queue: TurnQueue;
   readonly pool: SegmentPool;
   readonly clock: Clock;
-  /** Told of who is here and of what spans take. */
+  /** Told of waits and of what spans take. */
   readonly load: LoadBook;
-  /** Whose lane it is; nobody's where it is the endpoint's own. */
-  readonly asker: Asker | undefined;
   /** Notices when the runner turns out to be dead. */
   readonly watch: <T>(work: Promise<T>) => Promise<T>;
 }
@@ -43,7 +41,7 @@ export class LaneTurns {
    * has room. Throws `limit-exceeded` when no more segments can be loaded.
    */
   async onSpan<T>(span: Span, work: (times: Stopwatch) => Promise<T>): Promise<Answered<T>> {
-    const { manifest, pool, clock, load, asker, watch } = this.options;
+    const { manifest, pool, clock, load, watch } = this.options;
     const times = new Stopwatch();
     const started = clock.now();
     const release = await watch(pool.acquire(segmentsOf(manifest, span)));
@@ -54,7 +52,8 @@ export class LaneTurns {
     } finally {
       release();
     }
-    if (asker !== undefined) load.answered(times.computeMs);
+    const { queueMs, computeMs } = times;
+    load.answered(queueMs, queueMs + computeMs, clock.now());
     return { result, timing: times.total() };
   }
 
@@ -80,22 +79,11 @@ export class LaneTurns {
     if (segment !== undefined && others.length === 0) load.ran(segment, 'step', rows, ms);
   }
 
-  /** A piece of work in its turn; until it is done or broken off, its asker is here. */
-  async inTurn<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    const { queue, clock, load, asker, watch } = this.options;
-    const leave = asker === undefined ? undefined : load.enter(asker, clock.now());
-    try {
-      return await watch(queue.run(work, signal));
-    } finally {
-      leave?.(clock.now());
-    }
-  }
-
   /** Work in its turn; the time it took counts as computed. */
   #turn<T>(times: Stopwatch, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    const { clock } = this.options;
+    const { queue, clock, watch } = this.options;
     const asked = clock.now();
-    return this.inTurn(signal, async () => {
+    const turn = queue.run(async () => {
       const began = clock.now();
       times.queueMs += began - asked;
       try {
@@ -103,6 +91,7 @@ export class LaneTurns {
       } finally {
         times.computeMs += clock.now() - began;
       }
-    });
+    }, signal);
+    return watch(turn);
   }
 }

@@ -1,19 +1,19 @@
-/** What an endpoint tells of a model's load: how long an answer would wait, and what segments took of late. Time passed in. */
+/** What an endpoint tells of a model's load: how long answers waited of late, and what segments took. Time passed in. */
 import type { Phase, Segment } from '../core/span.ts';
 import type { ModelLoad, ServedPace } from '../protocol/endpoint-load.ts';
-import { MAX_LOAD_MS, MAX_LOAD_OTHERS, MAX_LOAD_PACES } from '../protocol/limits.ts';
+import { MAX_LOAD_MS, MAX_LOAD_PACES } from '../protocol/limits.ts';
 import { segmentKey } from '../runtime/segment-key.ts';
 
 /**
- * Half of who was here is forgotten by then. Who asks comes within a second or two, so that what the queue was of late
+ * Half of what waits told is forgotten by then. Who asks comes within a second or two, so that what the queue was of late
  * says more than what it is on average: with ten times as much, others that had left were told of for ten requests.
  */
-const HALF_LIFE_MS = 1_000;
+const WAIT_HALF_LIFE_MS = 1_000;
 
-/** Who was here so small a part of the past is gone: a thousandth of a ms. */
-const GONE = 1e-6;
+/** What waits now counts like so much of the past: it is told in turns, and an answer waits for several. */
+const PRESENT_WEIGHT = 0.25;
 
-/** Runs of one segment kept, and answers: the median of five is not moved by one pause. */
+/** Runs of one segment kept: the median of five is not moved by one pause. */
 const MAX_RUNS = 5;
 
 /** Rows beyond which a run is prefill, told apart from steps: rows share the reading of the weights. So are steps with guesses. */
@@ -21,45 +21,20 @@ const MANY_ROWS = 8;
 
 type Ran = Omit<ServedPace, 'segment'>;
 
-/** Whoever asks, the same for all that it asks: what is told to it leaves its own work out. */
-export type Asker = object;
-
-interface Stay {
-  readonly asker: Asker;
-  readonly from: number;
-}
-
 export class LoadBook {
-  /** How much of a past that fades each was here, waiting or at work (0..1; more where it asks for several at once). */
-  readonly #here = new Map<Asker, number>();
-  /** Of those who are here still; not in that yet. */
-  readonly #stays = new Set<Stay>();
-  /** How much of that past is known (0..1). */
+  /** Wait of a request that comes at no special time, as a mean over the past that fades, and how much past that is (0..1). */
+  #meanMs = 0;
   #known = 0;
-  /** Until when it is told. */
+  /** Until when the mean is told. */
   #at: number | undefined;
-  /** Ms of work, of the latest. */
-  #answers: readonly number[] = [];
   /** By segment, phase and size; the least recent first. */
   readonly #runs = new Map<string, { readonly segment: string; readonly runs: readonly Ran[] }>();
 
-  /** Somebody asks for a turn, and is here until the returned function is called, waited or worked for. */
-  enter(asker: Asker, at: number): (at: number) => void {
-    if (!Number.isFinite(at)) return () => undefined;
-    this.#at ??= at;
-    const stay = { asker, from: at };
-    this.#stays.add(stay);
-    return (until) => {
-      if (!this.#stays.delete(stay) || !Number.isFinite(until)) return;
-      this.#pass(until);
-      // Of all that fades from now on; what passed meanwhile is in it already, as nothing, and this is added to that.
-      this.#here.set(asker, (this.#here.get(asker) ?? 0) + shareOf(stay, until));
-    };
-  }
-
-  /** A client's answer (or lane's call) took so many ms of work. One that was broken off says nothing. */
-  answered(workMs: number): void {
-    if (isTime(workMs) && workMs > 0) this.#answers = [...this.#answers, workMs].slice(-MAX_RUNS);
+  /** An answer (or lane's call) was ready after waiting so many ms for its turns, and `tookMs` in all. */
+  answered(queueMs: number, tookMs: number, at: number): void {
+    if (!isTime(queueMs) || !isTime(tookMs) || !Number.isFinite(at)) return;
+    this.#pass(0, Math.max(at - tookMs, this.#at ?? -Infinity));
+    this.#pass(queueMs, at);
   }
 
   /** A segment ran, for whomever. `units` as in `ServedPace`. */
@@ -76,34 +51,32 @@ export class LoadBook {
   }
 
   /**
-   * Turns go round, so that an answer waits about as long as it takes for each of the others that are here meanwhile. Whoever
-   * comes at no special time finds as many of them as there are on average over time (Wolff, "Poisson arrivals see time averages", 1982).
-   * What others wait says less: it is for one another, and one client alone waits for nobody.
+   * Whoever comes at no special time finds what a queue is like on average over time (Wolff, "Poisson arrivals see time
+   * averages", 1982): while an answer was made, what it waited, and nothing while there was none.
    *
-   * @param asker nobody's own work where none is given
+   * @param waiting requests that wait for a turn now
+   * @param isBusy whether one has its turn
    */
-  report(now: number, asker?: Asker): ModelLoad {
-    if (this.#at !== undefined && Number.isFinite(now)) this.#pass(now);
-    let others = 0;
-    for (const [one, share] of this.#here) if (one !== asker) others += share;
-    const present = [...this.#stays].filter((stay) => stay.asker !== asker);
-    for (const stay of present) others += shareOf(stay, now);
-    others = this.#known === 0 ? 0 : Math.min(MAX_LOAD_OTHERS, others / this.#known);
-    const usualMs = others * middleOf(this.#answers);
-    // Of those who came just now that knows little: a turn of each is the least that a newcomer waits.
-    const queueMs = Math.max(usualMs, present.length * this.#meanRunMs());
-    return { queueMs: Math.min(MAX_LOAD_MS, queueMs), others, paces: this.#paces() };
+  report(waiting: number, isBusy: boolean, now: number): ModelLoad {
+    // What an answer that is not ready yet waits is told by those before it.
+    if (waiting === 0 && !isBusy) this.#pass(0, now);
+    const present = waiting * this.#meanRunMs();
+    const known = this.#known * (1 - PRESENT_WEIGHT);
+    const queueMs = (known * this.#meanMs + PRESENT_WEIGHT * present) / (known + PRESENT_WEIGHT);
+    return { queueMs: Math.min(MAX_LOAD_MS, queueMs), paces: this.#paces() };
   }
 
-  /** Until `to`; not backwards, where a clock was set back. */
-  #pass(to: number): void {
-    const kept = 0.5 ** (Math.max(0, to - (this.#at ?? to)) / HALF_LIFE_MS);
+  /** Until `to`, whoever had come would have waited so long. */
+  #pass(ms: number, to: number): void {
+    // Of the time before the first nothing is known, nor of what passed on a clock that was set back.
+    const passed = Math.max(0, to - (this.#at ?? to));
     this.#at = to;
-    this.#known = kept * this.#known + 1 - kept;
-    for (const [asker, share] of this.#here) {
-      if (share * kept < GONE) this.#here.delete(asker);
-      else this.#here.set(asker, share * kept);
-    }
+    const share = 0.5 ** (passed / WAIT_HALF_LIFE_MS);
+    const kept = share * this.#known;
+    const added = 1 - share;
+    if (added === 0) return;
+    this.#known = kept + added;
+    this.#meanMs = (kept * this.#meanMs + added * ms) / this.#known;
   }
 
   #meanRunMs(): number {
@@ -122,14 +95,4 @@ export class LoadBook {
 
 function isTime(ms: number): boolean {
   return ms >= 0 && ms <= MAX_LOAD_MS;
-}
-
-/** Of a past that fades, up to then. */
-function shareOf({ from }: Stay, until: number): number {
-  return 1 - 0.5 ** (Math.max(0, until - from) / HALF_LIFE_MS);
-}
-
-/** 0 of none. */
-function middleOf(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }

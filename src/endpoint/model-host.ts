@@ -13,7 +13,7 @@ import { createExecutor } from '../runtime/span-executor.ts';
 import { extentsSeen } from './extents-seen.ts';
 import { HostedLane } from './hosted-lane.ts';
 import { openLaneOn } from './lane-runner.ts';
-import { type Asker, LoadBook } from './load-book.ts';
+import { LoadBook } from './load-book.ts';
 import { rehearse } from './rehearse-host.ts';
 import { SegmentPool } from './segment-pool.ts';
 import { TurnQueue } from './turn-queue.ts';
@@ -42,13 +42,6 @@ interface Place {
   readonly pool: SegmentPool;
 }
 
-interface Opened {
-  readonly signal: AbortSignal;
-  readonly asker: Asker | undefined;
-  readonly loadMs: number;
-  readonly release: () => void;
-}
-
 export class ModelHost {
   readonly manifest: Manifest;
   readonly #options: ModelHostOptions;
@@ -66,9 +59,10 @@ export class ModelHost {
     return this.#place?.queue.length ?? 0;
   }
 
-  /** As told to a client. */
-  load(asker: Asker): ModelLoad {
-    return this.#load.report(this.#options.clock.now(), asker);
+  /** As told to clients. */
+  load(): ModelLoad {
+    const isBusy = this.#place?.queue.isBusy ?? false;
+    return this.#load.report(this.waiting, isBusy, this.#options.clock.now());
   }
 
   get loadedSegments(): number {
@@ -78,10 +72,8 @@ export class ModelHost {
   /**
    * Loads a span and opens an execution on it. Throws `bad-option` for no such span, `limit-exceeded`,
    * `closed`, and what loading throws. A runner that turns out to be dead is replaced once.
-   *
-   * @param asker without one, what it does is in no client's way: it is nobody's
    */
-  async open(span: Span, signal: AbortSignal, asker?: Asker): Promise<HostedExecution> {
+  async open(span: Span, signal: AbortSignal): Promise<HostedExecution> {
     const segments = segmentsOf(this.manifest, span);
     const started = this.#options.clock.now();
     let place = this.#current();
@@ -94,11 +86,11 @@ export class ModelHost {
       release = await place.pool.acquire(segments);
     }
     const loadMs = this.#options.clock.now() - started;
-    return this.#execution(place, span, { signal, asker, loadMs, release });
+    return this.#execution(place, span, signal, loadMs, release);
   }
 
   /** A lane on the runner of now; it dies with it. Throws `unsupported-model`, `closed`. */
-  openLane(asker?: Asker): HostedLane {
+  openLane(): HostedLane {
     const place = this.#current();
     const { runner, queue, pool } = place;
     const { manifest } = this;
@@ -109,7 +101,6 @@ export class ModelHost {
       pool,
       clock: this.#options.clock,
       load: this.#load,
-      asker,
       watch: (work) => this.#watch(place, work),
     });
   }
@@ -159,7 +150,13 @@ export class ModelHost {
     return true;
   }
 
-  #execution(place: Place, span: Span, { signal, asker, loadMs, release }: Opened): HostedExecution {
+  #execution(
+    place: Place,
+    span: Span,
+    signal: AbortSignal,
+    loadMs: number,
+    release: () => void,
+  ): HostedExecution {
     const { clock } = this.#options;
     let queueMs = 0;
     let computeMs = 0;
@@ -175,7 +172,6 @@ export class ModelHost {
       close: () => runner.close(),
       run: (request) => {
         const asked = clock.now();
-        const leave = asker === undefined ? undefined : this.#load.enter(asker, asked);
         const turn = queue.run(async () => {
           queueMs += clock.now() - asked;
           const result = await runner.run(request);
@@ -184,7 +180,7 @@ export class ModelHost {
           if (units !== undefined) this.#load.ran(request.segment, request.phase, units, result.ms);
           return result;
         }, signal);
-        return this.#watch(place, turn).finally(() => leave?.(clock.now()));
+        return this.#watch(place, turn);
       },
     };
     const execution = createExecutor(this.manifest, span, inTurn).open();
@@ -203,7 +199,7 @@ export class ModelHost {
       close: async () => {
         if (closed) return;
         closed = true;
-        if (asker !== undefined && !signal.aborted) this.#load.answered(computeMs / answers);
+        this.#load.answered(queueMs / answers, queueMs + computeMs, clock.now());
         release();
         // A dead runner has no state left to forget.
         await execution.close().catch((error: unknown) => this.#discardIfLost(place, error));

@@ -8,7 +8,6 @@ import type { DoneMessage, EndpointTiming } from '../protocol/messages.ts';
 import { argmax, decodeGreedy } from '../runtime/decode.ts';
 import type { StepOutput } from '../runtime/executor.ts';
 import { checkFeeds } from './check-feeds.ts';
-import type { Asker } from './load-book.ts';
 import type { HostedExecution, ModelHost } from './model-host.ts';
 
 export interface SpanRequest {
@@ -75,9 +74,9 @@ export async function serveSpan(
   request: SpanRequest,
   sink: SpanSink,
   next: NextStep,
-  { signal, asker }: { readonly signal: AbortSignal; readonly asker: Asker },
+  signal: AbortSignal,
 ): Promise<ServedSpan> {
-  const execution = await host.open(request.span, signal, asker);
+  const execution = await host.open(request.span, signal);
   try {
     const reason = await answer(host.manifest, execution, request, timed(execution, sink), next, signal);
     return { reason, timing: execution.timing(), segments: { ...execution.segmentMs } };

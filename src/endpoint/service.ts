@@ -5,7 +5,6 @@ import type { EndpointLoad } from '../protocol/endpoint-load.ts';
 import { MAX_LOAD_MODELS } from '../protocol/limits.ts';
 import type { FarWords } from '../runtime/words.ts';
 import { LaneRegistry, type LaneSeat } from './lane-registry.ts';
-import type { Asker } from './load-book.ts';
 import type { Metrics } from './metrics.ts';
 import type { ModelHost } from './model-host.ts';
 
@@ -61,9 +60,9 @@ export class Service {
   }
 
   /** Of the first models; who serves more tells the others' in their answers. */
-  load(asker: Asker): EndpointLoad {
+  load(): EndpointLoad {
     const told = [...this.hosts].slice(0, MAX_LOAD_MODELS);
-    return Object.fromEntries(told.map(([name, host]) => [name, host.load(asker)]));
+    return Object.fromEntries(told.map(([name, host]) => [name, host.load()]));
   }
 
   /** Throws `unknown-model`. */

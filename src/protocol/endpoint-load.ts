@@ -13,14 +13,7 @@ import {
   objectField,
   textField,
 } from './json.ts';
-import {
-  MAX_LOAD_MODELS,
-  MAX_LOAD_MS,
-  MAX_LOAD_OTHERS,
-  MAX_LOAD_PACES,
-  MAX_LOAD_UNITS,
-  MAX_NAME_LENGTH,
-} from './limits.ts';
+import { MAX_LOAD_MODELS, MAX_LOAD_MS, MAX_LOAD_PACES, MAX_LOAD_UNITS, MAX_NAME_LENGTH } from './limits.ts';
 
 /** What a segment took there in one run, for whomever. */
 export interface ServedPace {
@@ -35,11 +28,6 @@ export interface ModelLoad {
   /** Ms that an answer asked for now would wait for turns, by what answers waited of late. */
   readonly queueMs: number;
   readonly paces: readonly ServedPace[];
-  /**
-   * How many others have work here at a time, as a mean over the late past: turns go round, so that before each run there is one
-   * of each of theirs. Older endpoints do not tell.
-   */
-  readonly others?: number;
 }
 
 /** By model. */
@@ -47,10 +35,9 @@ export type EndpointLoad = Readonly<Record<string, ModelLoad>>;
 
 export function writeLoad(load: EndpointLoad | undefined): JsonObject {
   if (load === undefined) return {};
-  const entries = Object.entries(load).map(([model, { queueMs, paces, others }]) => {
+  const entries = Object.entries(load).map(([model, { queueMs, paces }]) => {
     const written = paces.map(({ segment, units, ms }) => [segment, units, ms]);
-    const fields = { queue_ms: queueMs, ...(others === undefined ? {} : { others }) };
-    return [model, { ...fields, ...(written.length === 0 ? {} : { paces: written }) }];
+    return [model, { queue_ms: queueMs, ...(written.length === 0 ? {} : { paces: written }) }];
   });
   return { load: Object.fromEntries(entries) };
 }
@@ -66,11 +53,7 @@ export function readLoad(value: unknown): { readonly load?: EndpointLoad } {
         const fields = objectField(told, 'the load of a model');
         const paces = listField(fields.paces, 'paces of a load', MAX_LOAD_PACES).map(readPace);
         const queueMs = amountUpTo(fields.queue_ms, 'queue of a load', MAX_LOAD_MS);
-        const others =
-          fields.others === undefined
-            ? {}
-            : { others: amountUpTo(fields.others, 'others at an endpoint', MAX_LOAD_OTHERS) };
-        return [textField(model, 'model name', MAX_NAME_LENGTH), { queueMs, paces, ...others }];
+        return [textField(model, 'model name', MAX_NAME_LENGTH), { queueMs, paces }];
       }),
     ),
   };

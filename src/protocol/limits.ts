@@ -106,9 +106,6 @@ export const MAX_LOAD_PACES = 32;
 /** Ten minutes: whoever would wait so long in a queue, or for one segment, does better anywhere else. */
 export const MAX_LOAD_MS = 600_000;
 
-/** Clients told of: more than an endpoint lets in. */
-export const MAX_LOAD_OTHERS = 100_000;
-
 /** Units of a pace: samples of three days of speech. */
 export const MAX_LOAD_UNITS = 2 ** 32;
 

@@ -156,7 +156,7 @@ export class Knowledge {
     return this.#device.observe(segmentMs, workload, when);
   }
 
-  /** Told of what runs take at the endpoint among those of others: at once what is known, then what is heard. */
+  /** Told of what others' requests took at the endpoint: at once what is known, then what is heard. */
   onServed(listener: (pace: ServedPace) => void): void {
     this.#told.listen(listener);
   }

@@ -8,12 +8,12 @@ export class ToldLoad {
   #early: ModelLoad | undefined;
 
   #listener: (pace: ServedPace) => void = () => undefined;
-  #latest: ModelLoad = { queueMs: 0, paces: [] };
+  #latest: readonly ServedPace[] = [];
 
-  /** Told of all news, and at once of what came before it listened: what a run takes from its call to its end, waiting included. */
+  /** Told of all news, and at once of what came before it listened. */
   listen(listener: (pace: ServedPace) => void): void {
     this.#listener = listener;
-    this.#tell(this.#latest.paces);
+    for (const pace of this.#latest) listener(pace);
   }
 
   /** A request of this session was served, and told its times itself. */
@@ -32,24 +32,14 @@ export class ToldLoad {
     return early;
   }
 
-  /** Paces that others' requests have shown since it was last told, without waiting for turns. */
-  news(load: ModelLoad): readonly ServedPace[] {
-    const { paces } = load;
+  /** Paces that others' requests have shown since it was last told. */
+  news({ paces }: ModelLoad): readonly ServedPace[] {
     const textOf = ({ segment, units, ms }: ServedPace): string => `${segment} ${units} ${ms}`;
     const fresh = this.#isOwn ? [] : paces.filter((pace) => !this.#known.has(textOf(pace)));
     this.#known = new Set(paces.map(textOf));
     this.#isOwn = false;
-    this.#latest = load;
-    this.#tell(fresh);
+    this.#latest = paces;
+    for (const pace of fresh) this.#listener(pace);
     return fresh;
-  }
-
-  /** Before each run is a turn of each of the others. Most turns are steps of answers, through all blocks of the loop. */
-  #tell(told: readonly ServedPace[]): void {
-    const { paces, others = 0 } = this.#latest;
-    const stepMs = Math.max(0, ...paces.filter(({ units }) => units === 1).map(({ ms }) => ms));
-    for (const pace of told) {
-      this.#listener({ ...pace, ms: pace.ms + others * (stepMs > 0 ? stepMs : pace.ms) });
-    }
   }
 }

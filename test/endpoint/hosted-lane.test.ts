@@ -78,7 +78,6 @@ function setup(queue = new TurnQueue()) {
     pool: new SegmentPool(loader, 4),
     clock: { now: () => now++, epoch: () => 0 },
     load: new LoadBook(),
-    asker: undefined,
     watch: (work) => work,
   });
   return { lane, hosted, queue };

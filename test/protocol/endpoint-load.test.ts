@@ -1,12 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { decodeServerMessage, encodeServerMessage } from '../../src/protocol/frame.ts';
-import {
-  MAX_LOAD_MODELS,
-  MAX_LOAD_MS,
-  MAX_LOAD_OTHERS,
-  MAX_LOAD_PACES,
-  MAX_LOAD_UNITS,
-} from '../../src/protocol/limits.ts';
+import { MAX_LOAD_MODELS, MAX_LOAD_MS, MAX_LOAD_PACES, MAX_LOAD_UNITS } from '../../src/protocol/limits.ts';
 import { PROTOCOL_VERSION } from '../../src/protocol/messages.ts';
 import { failureOf } from './failure.ts';
 import { frameOf } from './frames-by-hand.ts';
@@ -15,9 +9,7 @@ const hello = (load: unknown) =>
   frameOf({ parameters: { type: 'hello', protocol: PROTOCOL_VERSION, models: ['speech'], load } });
 const pong = (load: unknown) => frameOf({ id: '1', parameters: { type: 'pong', load } });
 const PACE = ['0:0-7:once', 64_000, 12.5];
-const LOAD = {
-  speech: { queueMs: 3, others: 1.5, paces: [{ segment: '0:0-7:once', units: 64_000, ms: 12.5 }] },
-};
+const LOAD = { speech: { queueMs: 3, paces: [{ segment: '0:0-7:once', units: 64_000, ms: 12.5 }] } };
 
 describe('the load of an endpoint', () => {
   it('rides on hello and pong', () => {
@@ -45,9 +37,6 @@ describe('the load of an endpoint', () => {
     ['a model that is a number', { speech: 3 }, 'bad-frame'],
     ['no queue', { speech: {} }, 'bad-frame'],
     ['a queue below 0', { speech: { queue_ms: -1 } }, 'bad-frame'],
-    ['others below 0', { speech: { queue_ms: 0, others: -1 } }, 'bad-frame'],
-    ['others that are a text', { speech: { queue_ms: 0, others: 'two' } }, 'bad-frame'],
-    ['others beyond their bound', { speech: { queue_ms: 0, others: MAX_LOAD_OTHERS + 1 } }, 'limit-exceeded'],
     ['a queue beyond its bound', { speech: { queue_ms: MAX_LOAD_MS + 1 } }, 'limit-exceeded'],
     ['a pace of two', { speech: { queue_ms: 0, paces: [PACE.slice(0, 2)] } }, 'bad-frame'],
     ['a pace of four', { speech: { queue_ms: 0, paces: [[...PACE, 1]] } }, 'limit-exceeded'],

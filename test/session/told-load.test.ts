@@ -80,14 +80,4 @@ describe('news', () => {
     told.news({ queueMs: 0, paces: [{ segment: '0:0-7:once', units: 9, ms: 9 }] });
     expect(heard).toHaveLength(4);
   });
-
-  it('is told to who listens with the turns of others before each run', () => {
-    const told = new ToldLoad();
-    expect(told.news({ queueMs: 0, paces: PACES, others: 2 })).toEqual(PACES);
-    const heard: number[] = [];
-    told.listen(({ ms }) => heard.push(ms));
-    expect(heard).toEqual([35 + 2 * 1.5, 4 + 2 * 1.5, 1.5 + 2 * 1.5]);
-    told.news({ queueMs: 0, paces: [{ segment: '0:0-7:once', units: 9, ms: 10 }], others: 0.5 });
-    expect(heard.at(-1)).toBe(15);
-  });
 });

@@ -25,15 +25,11 @@ import {
 import type { OutgoingTensor } from '../../protocol/oip.ts';
 import { groupByPhase } from '../../protocol/phase-tensors.ts';
 import { isLossy, phaseOfName } from '../check-feeds.ts';
-import type { Asker } from '../load-book.ts';
 import { checkRequest, type ServedSpan, type SpanRequest, serveSpan, spanKind } from '../serve-span.ts';
 import type { Service } from '../service.ts';
 import { TOKENS_OUTPUT } from './metadata.ts';
 import { readBody } from './read-body.ts';
 import { type Exchange, reply } from './reply.ts';
-
-/** Requests over HTTP do not tell who asks. */
-const ANYONE: Asker = {};
 
 interface OneShot extends SpanRequest {
   readonly codec: Codec;
@@ -59,10 +55,7 @@ export async function infer(exchange: Exchange, service: Service, model: string)
     const oneShot = readOneShot(host.manifest, asked);
     checkRequest(host.manifest, oneShot, service.limits.maxInputBytes);
     const made: Made = { tokens: [], tensors: {} };
-    const served = await serveSpan(host, oneShot, collect(made), noStep, {
-      signal: abort.signal,
-      asker: ANYONE,
-    });
+    const served = await serveSpan(host, oneShot, collect(made), noStep, abort.signal);
     service.metrics.worked(served.timing);
     service.metrics.tokens(made.tokens.length);
     const answer = encodeInferResponse({

@@ -18,7 +18,6 @@ import {
   type ServerMessage,
   type StartMessage,
 } from '../../protocol/messages.ts';
-import type { Asker } from '../load-book.ts';
 import type { Service } from '../service.ts';
 import { Outbox } from './outbox.ts';
 import { StreamLane } from './stream-lane.ts';
@@ -29,8 +28,6 @@ const CONNECTION = -1;
 
 export class StreamConnection {
   readonly #service: Service;
-  /** Of all that comes over this connection: what it is told of load leaves its own out. */
-  readonly #asker: Asker = {};
   readonly #outbox: Outbox;
   readonly #requests = new Map<number, StreamRequest>();
   readonly #lanes = new Map<number, StreamLane>();
@@ -48,7 +45,7 @@ export class StreamConnection {
       type: 'hello',
       protocol: PROTOCOL_VERSION,
       models: [...service.hosts.keys()],
-      load: service.load(this.#asker),
+      load: service.load(),
     });
   }
 
@@ -99,7 +96,7 @@ export class StreamConnection {
           type: 'pong',
           id: message.id,
           padding: new Uint8Array(message.replyBytes),
-          load: this.#service.load(this.#asker),
+          load: this.#service.load(),
         });
     }
   }
@@ -131,7 +128,6 @@ export class StreamConnection {
     this.#checkNew(id, 'lanes', this.#lanes.size, MAX_LANES_PER_CONNECTION);
     const lane = new StreamLane({
       service: this.#service,
-      asker: this.#asker,
       open,
       send: (message, options) => this.#send(message, options),
       room: () => this.#outbox.room(),
@@ -155,7 +151,6 @@ export class StreamConnection {
     this.#checkNew(id, 'requests', this.#requests.size, MAX_SESSIONS_PER_CONNECTION);
     const request = new StreamRequest({
       service: this.#service,
-      asker: this.#asker,
       start,
       send: (message, options) => this.#send(message, options),
       room: () => this.#outbox.room(),

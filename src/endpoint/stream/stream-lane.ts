@@ -7,7 +7,6 @@ import { loopOf } from '../../runtime/lane-check.ts';
 import type { HostedLane } from '../hosted-lane.ts';
 import { idleError } from '../idle-error.ts';
 import type { LaneSeat } from '../lane-registry.ts';
-import type { Asker } from '../load-book.ts';
 import type { Service } from '../service.ts';
 import { StateBook } from '../state-bytes.ts';
 import { CallInbox, type LaneCall } from './call-inbox.ts';
@@ -16,7 +15,6 @@ import { WordTeller } from './word-teller.ts';
 
 export interface StreamLaneOptions {
   readonly service: Service;
-  readonly asker: Asker;
   readonly open: OpenLaneMessage;
   /** Throws what the message cannot be encoded for. */
   readonly send: (message: ServerMessage, options?: EncodeOptions) => void;
@@ -42,13 +40,13 @@ export class StreamLane {
 
   /** Throws `unknown-model`, `unsupported-model`, `endpoint-stopping`, `limit-exceeded`. */
   constructor(options: StreamLaneOptions) {
-    const { service, asker, open, send, room } = options;
+    const { service, open, send, room } = options;
     this.#options = options;
     const host = service.host(open.model);
     const { stage, contextLength } = loopOf(host.manifest);
     this.#seat = service.admitLane((error) => this.#stopWhenIdle(error));
     try {
-      this.#lane = host.openLane(asker);
+      this.#lane = host.openLane();
     } catch (error) {
       this.#seat.leave();
       throw error;

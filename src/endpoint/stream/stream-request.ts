@@ -10,7 +10,6 @@ import type {
   StepMessage,
 } from '../../protocol/messages.ts';
 import { checkStep, isLossy } from '../check-feeds.ts';
-import type { Asker } from '../load-book.ts';
 import type { ModelHost } from '../model-host.ts';
 import { type AnswerTimes, checkRequest, type SpanSink, serveSpan, spanKind } from '../serve-span.ts';
 import type { Service } from '../service.ts';
@@ -19,7 +18,6 @@ import { WordTeller } from './word-teller.ts';
 
 export interface StreamRequestOptions {
   readonly service: Service;
-  readonly asker: Asker;
   readonly start: StartMessage;
   /** Throws what the message cannot be encoded for. */
   readonly send: (message: ServerMessage, options?: EncodeOptions) => void;
@@ -95,17 +93,14 @@ export class StreamRequest {
   }
 
   async #run(): Promise<DoneMessage> {
-    const { service, asker, start } = this.#options;
+    const { service, start } = this.#options;
     const release = service.admit((error) => this.fail(error));
     try {
       const host = service.host(start.model);
       checkRequest(host.manifest, start, service.limits.maxInputBytes);
       const { signal } = this.#abort;
       const next = () => this.#inbox.take(signal);
-      const { reason, timing, segments } = await serveSpan(host, start, this.#sink(host), next, {
-        signal,
-        asker,
-      });
+      const { reason, timing, segments } = await serveSpan(host, start, this.#sink(host), next, signal);
       service.metrics.worked(timing);
       return this.#done(reason, timing, segments);
     } finally {
