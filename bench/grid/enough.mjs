@@ -22,22 +22,19 @@ const BOUND = Math.log(TARGETS.nearRatio);
  * @returns {boolean} whether they tell on which side of the bound the ratio is
  */
 export function isToldApart(logs, aside = 1) {
-  const { length } = logs;
-  if (length < MIN_PAIRS) return false;
-  const variance = varianceOf(logs);
   const away = Math.abs(centre(logs) + Math.log(aside) - BOUND);
   // Of the two hypotheses, ratios of 1 and of the bound's square, the logarithm of how much likelier one is.
-  return length * away * 2 * BOUND >= variance * Math.log((1 - ERROR) / ERROR);
+  return away * 2 * BOUND >= errorOf(logs) ** 2 * Math.log((1 - ERROR) / ERROR);
 }
 
 /**
  * Whether their mean has no larger standard error than `sure`. Four pairs of one text's length had 0.2% by chance, and were 17% off.
  * @param {readonly number[]} logs
  */
-export const isSure = (logs, sure) => logs.length >= MIN_PAIRS && varianceOf(logs) <= sure ** 2 * logs.length;
+export const isSure = (logs, sure) => errorOf(logs) <= sure;
 
-/** What is known of it is of these few pairs too, and by chance it is small: one over it is too large by so much. */
-function varianceOf(logs) {
+/** What is known of the variance is of these few pairs too, and by chance it is small: one over it is too large by so much. */
+function errorOf(logs) {
   const { length } = logs;
-  return (standardError(logs) ** 2 * length * (length - 1)) / (length - 3);
+  return length < MIN_PAIRS ? Infinity : standardError(logs) * Math.sqrt((length - 1) / (length - 3));
 }

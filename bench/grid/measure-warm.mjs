@@ -93,7 +93,7 @@ async function besideItself(offers, plans, { auto, told, ...bounds }) {
   const own = { id, autos: [], tolds: [] };
   let isAutoFirst = false;
   // Behind the inputs of the forced runs. Both run the same ones, in twos: the state of the other one lies between them.
-  for (let input = MAX_RUNS; !isEnoughOf(own, bounds); input += 2) {
+  for (let input = MAX_RUNS; !areEnoughPairs(own, bounds); input += 2) {
     const inputs = [input, input + 1];
     const runAutos = async () => {
       for (const index of inputs) own.autos.push(await auto(index));
@@ -107,9 +107,8 @@ async function besideItself(offers, plans, { auto, told, ...bounds }) {
   return own;
 }
 
-function isEnoughOf(own, { runs, ownMs, undecidedMs }) {
+function areEnoughPairs(own, { runs, ownMs, undecidedMs }) {
   const { tolds } = own;
-  if (tolds.length === 0) return false;
   const spent = tolds.reduce((sum, { totalMs }) => sum + totalMs, 0);
   if (tolds.length < (spent > LONG_MS ? LONG_RUNS : runs)) return false;
   const logs = logsOf(own);

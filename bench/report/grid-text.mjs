@@ -42,21 +42,9 @@ export function gridMarkdown(results, absent = []) {
 
 /** @returns {string[]} targets, met or not, and what else all scenarios say together */
 export function sentencesOf(results) {
-  const {
-    mean,
-    p95,
-    near,
-    nearIfFree,
-    untold,
-    choice,
-    choosing,
-    count,
-    bestChosen,
-    bestGain,
-    calibration,
-    ...more
-  } = figuresOf(results);
-  const { cloud, peers, isMet } = more;
+  const { mean, p95, near, nearIfFree, choice, choosing, count, bestChosen, bestGain, calibration, ...more } =
+    figuresOf(results);
+  const { untold, cloud, peers, isMet } = more;
   const met = (is) => (is ? 'MET' : 'NOT MET');
   return [
     `regret: mean ${percent(mean)} (at most ${percent(TARGETS.mean)}: ${met(isMet.mean)}), 95th percentile ${percent(p95)} (at most ${percent(TARGETS.p95)}: ${met(isMet.p95)})`,
