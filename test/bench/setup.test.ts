@@ -47,6 +47,14 @@ describe.skipIf(!existsSync('/proc/self/stat'))('processor time', () => {
     }
   });
 
+  it('is read without garbage: what collects it would run beside the requests that are timed', () => {
+    treeOf(process.pid);
+    const before = process.memoryUsage().arrayBuffers;
+    for (let times = 0; times < 10; times += 1) startProcessorClock(process.pid)();
+    // A file of unknown size takes 64 KiB each, of all processes there are.
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 1024);
+  });
+
   it('is not known of what is not there', () => {
     expect(startProcessorClock(2 ** 30)()).toBeUndefined();
   });
