@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** `isthmus`: the process around `run`. */
+import { collectSeldom } from './collect-seldom.ts';
 import { run } from './run.ts';
 
 /** 128 + SIGINT, as shells report it. */
@@ -24,7 +25,11 @@ function untilStopped(): Promise<void> {
   });
 }
 
-process.exitCode = await run(process.argv.slice(2), {
+const args = process.argv.slice(2);
+// The process is the command line's own: an application that starts an endpoint itself says how its heap grows.
+if (args[0] === 'serve') collectSeldom();
+
+process.exitCode = await run(args, {
   stdout: (text) => void process.stdout.write(text),
   stderr: (text) => void process.stderr.write(text),
   untilStopped,
