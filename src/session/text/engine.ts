@@ -11,6 +11,7 @@ import { Outlook } from './outlook.ts';
 import type { Pace } from './pace.ts';
 import { isRecoverable, MAX_RECOVERIES, placeOf, routeAfter } from './recovery.ts';
 import { leavesOf, type PlaceName, type Route, routeOf, usesPlace } from './route.ts';
+import { isPiece } from './route-stages.ts';
 import { takeOver } from './take-over.ts';
 import { TextLanes } from './text-lanes.ts';
 import type { TextPlan } from './types.ts';
@@ -154,7 +155,7 @@ export class TextEngine {
         ...(request.signal === undefined ? {} : { signal: request.signal }),
         onLeg: ({ place, span }, rows, ms) => {
           const isTold = place === 'endpoint' && this.#places.onEndpointTimes !== undefined;
-          if (!isTold) this.paces[place].learn(span, rows, ms);
+          if (!isTold) this.paces[place].learn(span, rows, ms, isPiece(rows, route.legs.length > 1));
         },
       },
     );

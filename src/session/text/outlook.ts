@@ -14,7 +14,7 @@ import type { Target } from './mover.ts';
 import { Pace } from './pace.ts';
 import { forbids, type Situation } from './predict-route.ts';
 import { type Leg, type PlaceName, type Route, routeOf, usesPlace } from './route.ts';
-import { piecesOf, stagesOf } from './route-stages.ts';
+import { isPiece, piecesOf, stagesOf } from './route-stages.ts';
 import type { TextPlan } from './types.ts';
 
 /** Tokens of an answer before there was one, and the weight of the newest. */
@@ -37,7 +37,10 @@ export class Outlook {
     this.#places = places;
     this.#lanes = lanes;
     this.paces = { device: new Pace(places.manifest), endpoint: new Pace(places.manifest, 1 / 2) };
-    places.onEndpointTimes?.((span, rows, ms) => this.paces.endpoint.learn(span, rows, ms));
+    const { length } = places.manifest.blocks;
+    places.onEndpointTimes?.((span, rows, ms) => {
+      this.paces.endpoint.learn(span, rows, ms, isPiece(rows, span.to - span.from < length));
+    });
   }
 
   noteBegin(rows: number): void {
@@ -112,7 +115,7 @@ export class Outlook {
   /** In how many pieces so many rows pass these legs. */
   pieces(legs: readonly Leg[], rows: number): number {
     const measured = { manifest: this.#places.manifest, paces: this.paces, link: this.#places.link() };
-    const stages = legs.flatMap((leg) => stagesOf(measured, leg, rows));
+    const stages = legs.flatMap((leg) => stagesOf(measured, leg, rows, legs.length > 1));
     return piecesOf(this.paces, legs, stages, rows);
   }
 

@@ -24,17 +24,27 @@ const PRIOR_MS_PER_BYTE = 50 / 100e6;
 /** Rows in one call cost less each than one alone; measured 2 to 6 times on CPUs. */
 const PRIOR_PREFILL_GAIN = 3;
 
+/** Rows at work in two places at once take longer where these share something; by less than this it is noise. */
+const BESIDE_NOISE = 1.15;
+
+/** Of what a place takes alone: two that share all they have take twice as long, and waits for turns come on top. */
+const MAX_BESIDE = 4;
+
 /** A call that was faster than one step alone says no more than that rows cost next to nothing. */
 const MAX_PREFILL_GAIN = 1000;
 
 export class Pace {
-  /** Of the blocks before each, and of all at the end. */
+  /** Of a step: of the blocks before each, and of all at the end. */
   readonly #shareBefore: readonly number[];
+  /** Of a further row of a prompt, which is not scored: it ends behind the last block with state. */
+  readonly #rowShareBefore: readonly number[];
   /** Ms of one row through the whole model. */
   readonly #step: LearnedMs;
   /** Of each further row of a prompt; and of the first few, where calls with few were seen. */
   readonly #row: LearnedMs;
   readonly #fewRow: LearnedMs;
+  /** What rows take beside another place's, as a multiple of what they take alone. */
+  readonly #beside = new LearnedMs(1);
   #seen = 0;
   /** Ms of a step when a further row was last learned. */
   #stepMsAtRows: number;
@@ -43,11 +53,9 @@ export class Pace {
   constructor(manifest: Manifest, factor = 1) {
     const bytes = readBytes(manifest);
     const all = bytes.reduce((sum, one) => sum + one, 0);
-    let before = 0;
-    this.#shareBefore = [0, ...bytes].map((one) => {
-      before += one;
-      return before / all;
-    });
+    this.#shareBefore = sharesBefore(bytes);
+    const rowBlocks = lastHolding(manifest) + 1;
+    this.#rowShareBefore = sharesBefore(bytes.map((one, block) => (block < rowBlocks ? one : 0)));
     const stepMs = all * PRIOR_MS_PER_BYTE * factor;
     this.#step = new LearnedMs(stepMs);
     this.#row = new LearnedMs(stepMs / PRIOR_PREFILL_GAIN);
@@ -67,27 +75,37 @@ export class Pace {
 
   /** Ms of a call with so many rows through a span: what a step takes, and something for each further row. */
   ms(span: Span, rows: number): number {
-    return this.#wholeMs(rows) * this.#shareOf(span);
+    if (rows <= FEW_ROWS) return this.#firstMs(span, rows, this.#shareOf(span));
+    const share = this.#rowShareOf(span);
+    return this.#firstMs(span, FEW_ROWS, share) + (rows - FEW_ROWS) * this.#row.ms * share;
   }
 
   /** Ms of a call through a span beside its rows: what they share, the reading of the weights. */
   callMs(span: Span): number {
-    return Math.max(0, this.#step.ms - this.#row.ms) * this.#shareOf(span);
+    return Math.max(0, this.#step.ms * this.#shareOf(span) - this.#row.ms * this.#rowShareOf(span));
   }
 
-  learn(span: Span, rows: number, ms: number): void {
+  /** Ms of the same while another place is at work on further rows. */
+  besideMs(span: Span, rows: number): number {
+    return this.ms(span, rows) * (rows > FEW_ROWS ? this.#beside.ms : 1);
+  }
+
+  /**
+   * @param isBeside another place was at work on further rows meanwhile: that it took longer says so much of both together, and
+   *   nothing of this one alone
+   */
+  learn(span: Span, rows: number, ms: number, isBeside = false): void {
     const share = this.#shareOf(span);
     if (share < LEAST_TELLING_SHARE || rows < 1 || !Number.isFinite(ms) || ms < 0) return;
-    const whole = ms / share;
-    if (rows === 1) this.#learnStep(whole);
-    else if (rows <= FEW_ROWS) this.#learnFew(rows, whole);
-    else this.#learnRows(rows, whole);
+    if (rows === 1) this.#learnStep(ms / share);
+    else if (rows <= FEW_ROWS) this.#learnFew(rows, ms / share);
+    else if (!isBeside || !this.#learnBeside(span, rows, ms)) this.#learnRows(span, rows, ms);
     this.#seen += 1;
   }
 
   /** The next calls tell what it is, as if they were the first. */
   restart(): void {
-    for (const learned of [this.#step, this.#row, this.#fewRow]) learned.restart();
+    for (const learned of [this.#step, this.#row, this.#fewRow, this.#beside]) learned.restart();
     this.#seen = 0;
   }
 
@@ -105,15 +123,25 @@ export class Pace {
   }
 
   /** What a call takes beside its rows is in a step too, waiting for a turn included. */
-  #learnRows(rows: number, seen: number): void {
-    this.#supposeStep(rows, seen);
+  #learnRows(span: Span, rows: number, ms: number): void {
+    this.#supposeStep(rows, ms / this.#shareOf(span));
+    const share = this.#rowShareOf(span);
+    if (share < LEAST_TELLING_SHARE) return;
     const few = this.#fewRow.isLearned ? FEW_ROWS : 1;
-    const rowMs = this.#atLeast((seen - this.#wholeMs(few)) / (rows - few));
+    const rowMs = this.#atLeast((ms - this.#firstMs(span, few, share)) / (rows - few) / share);
     // Steps that came since the last prompt may have shown that the place is slower or faster by now, which is true of rows too
     // where the processor is what changed, and not where turns are waited for.
     const changedMs = (this.#row.ms * this.#step.ms) / this.#stepMsAtRows;
     this.#row.learn(rowMs, Math.min(1, (rows - few) / TELLING_ROWS), changedMs);
     this.#stepMsAtRows = this.#step.ms;
+  }
+
+  /** Whether all that was seen is what being beside another makes of it. */
+  #learnBeside(span: Span, rows: number, ms: number): boolean {
+    if (!this.#row.isLearned) return false;
+    const times = ms / this.ms(span, rows);
+    this.#beside.learn(Math.min(MAX_BESIDE, Math.max(1, times)));
+    return times > BESIDE_NOISE;
   }
 
   #learnFew(rows: number, seen: number): void {
@@ -134,16 +162,37 @@ export class Pace {
     return Math.max(this.#step.ms / MAX_PREFILL_GAIN, rowMs);
   }
 
-  /** Through the whole model. */
-  #wholeMs(rows: number): number {
-    const few = Math.min(rows, FEW_ROWS) - 1;
-    const fewRowMs = (this.#fewRow.isLearned ? this.#fewRow : this.#row).ms;
-    return this.#step.ms + few * fewRowMs + (rows - 1 - few) * this.#row.ms;
+  /** Of a step and the first few rows behind it, of which each takes so large a share: scored ones that of a step. */
+  #firstMs(span: Span, rows: number, rowShare: number): number {
+    const [rowMs, share] = this.#fewRow.isLearned
+      ? [this.#fewRow.ms, rowShare]
+      : [this.#row.ms, this.#rowShareOf(span)];
+    return this.#step.ms * this.#shareOf(span) + (rows - 1) * rowMs * share;
   }
 
   #shareOf({ from, to }: Span): number {
     return (this.#shareBefore[to] ?? 1) - (this.#shareBefore[from] ?? 0);
   }
+
+  #rowShareOf({ from, to }: Span): number {
+    return (this.#rowShareBefore[to] ?? 1) - (this.#rowShareBefore[from] ?? 0);
+  }
+}
+
+/** Of all, the share of those before each, and 1 at the end. */
+function sharesBefore(bytes: readonly number[]): readonly number[] {
+  const all = bytes.reduce((sum, one) => sum + one, 0);
+  let before = 0;
+  return [0, ...bytes].map((one) => {
+    before += one;
+    return before / all;
+  });
+}
+
+/** The last block with state; the last one of all where none is known to have any. */
+function lastHolding({ blocks, stages: [stage] }: Manifest): number {
+  if (stage?.kind !== 'loop' || stage.states.length === 0) return blocks.length - 1;
+  return Math.max(...stage.states.map(({ block }) => block));
 }
 
 /**

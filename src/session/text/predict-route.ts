@@ -56,7 +56,7 @@ export function predictRoute(route: Route, situation: Situation): RoutePredictio
     const rows = rowsOf[index] ?? 1;
     const placeMs = leg.place === 'device' ? 'deviceMs' : 'endpointMs';
     most = Math.max(most, rows);
-    for (const stage of stagesOf(situation, leg, rows)) {
+    for (const stage of stagesOf(situation, leg, rows, route.legs.length > 1)) {
       stages.push(stage);
       first[stage.on === leg.place ? placeMs : 'linkMs'] += stage.ms;
     }

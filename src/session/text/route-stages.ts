@@ -2,7 +2,7 @@
 import type { Manifest } from '../../package/manifest.ts';
 import type { LinkEstimate } from '../../planner/types.ts';
 import { MESSAGE_BYTES, rowBytes, TOKEN_BYTES } from './crossing-bytes.ts';
-import { bestPieces, DEFAULT_PIECE_ROWS, type Stage } from './overlap.ts';
+import { bestPieces, DEFAULT_PIECE_ROWS, MIN_PIECE_ROWS, type Stage } from './overlap.ts';
 import type { Pace } from './pace.ts';
 import type { Leg, PlaceName } from './route.ts';
 
@@ -18,12 +18,19 @@ export interface Measured {
 /**
  * Of a leg that runs so many rows: an endpoint's has what comes up before it and what goes down behind it. Of the
  * last leg a token goes down, of another all rows.
+ *
+ * @param isBeside other legs are at work meanwhile
  */
-export function stagesOf({ manifest, paces, link }: Measured, leg: Leg, rows: number): readonly Stage[] {
+export function stagesOf(
+  { manifest, paces, link }: Measured,
+  leg: Leg,
+  rows: number,
+  isBeside: boolean,
+): readonly Stage[] {
   const { place, span } = leg;
   const run: Stage = {
     on: place,
-    ms: paces[place].ms(span, rows),
+    ms: isBeside ? paces[place].besideMs(span, rows) : paces[place].ms(span, rows),
     againMs: paces[place].callMs(span) + CALL_MS,
   };
   if (place === 'device') return [run];
@@ -32,6 +39,11 @@ export function stagesOf({ manifest, paces, link }: Measured, leg: Leg, rows: nu
   const isLast = span.to === manifest.blocks.length;
   const down = isLast ? TOKEN_BYTES : rows * rowBytes(manifest, span.to);
   return [stage('up', up, upBytesPerSecond), run, stage('down', down, downBytesPerSecond)];
+}
+
+/** Whether a call with so many rows was a piece of a prompt, with other pieces at work elsewhere: on a cut those with enough rows. */
+export function isPiece(rows: number, isCut: boolean): boolean {
+  return isCut && rows >= MIN_PIECE_ROWS;
 }
 
 /** In how many pieces so many rows should pass these legs, whose stages these are. */

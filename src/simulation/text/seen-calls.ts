@@ -4,6 +4,7 @@
  */
 import { evenPasses, type SeenPass } from '../../session/text/even-passes.ts';
 import type { Leg, Route } from '../../session/text/route.ts';
+import { isPiece } from '../../session/text/route-stages.ts';
 import { computeNoise, linkNoise } from './noise.ts';
 import type { PlayerState } from './player-state.ts';
 import type { Spent, Truth } from './truth.ts';
@@ -97,7 +98,7 @@ function seePass(
   for (const { place, span } of route.legs) {
     const work = truth.work(place, span, rows, context, picks, held.runs);
     const seen = (work + (place === 'endpoint' ? truth.moment.queueMs : 0)) * computeNoise(random);
-    paces[place].learn(span, rows, seen);
+    paces[place].learn(span, rows, seen, isPiece(rows, route.legs.length > 1));
     all += seen;
     if (place === 'endpoint') all += truth.linkMs(span, rows) * linkNoise(random);
   }

@@ -112,7 +112,7 @@ describe('the time to the first token of a route', () => {
     return piecesOf(
       paces,
       legs,
-      legs.flatMap((leg) => stagesOf(known, leg, count)),
+      legs.flatMap((leg) => stagesOf(known, leg, count, true)),
       count,
     );
   }

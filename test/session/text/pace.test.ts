@@ -116,4 +116,45 @@ describe('the pace of a place', () => {
       expect(pace.ms(ALL, rows + 1)).toBeGreaterThan(pace.ms(ALL, rows));
     }
   });
+
+  it('takes what a piece takes beside another place for both together, and not for the place alone', () => {
+    const pace = new Pace(llmManifest(BLOCKS));
+    const half = { from: 0, to: BLOCKS / 2 };
+    pace.learn(ALL, 1, 10);
+    pace.learn(ALL, 101, 510);
+    const alone = pace.ms(half, 64);
+    for (let piece = 0; piece < 8; piece += 1) pace.learn(half, 64, 1.5 * alone, true);
+    expect(pace.ms(half, 64)).toBe(alone);
+    expect(pace.besideMs(half, 64)).toBeCloseTo(1.5 * alone, 0);
+    // A step of a cut waits for the other place's.
+    expect(pace.besideMs(half, 1)).toBe(pace.ms(half, 1));
+    // What is faster beside another is at least as fast alone.
+    for (let piece = 0; piece < 20; piece += 1) pace.learn(half, 64, 0.5 * alone, true);
+    expect(pace.ms(half, 64)).toBeLessThan(0.6 * alone);
+    expect(pace.besideMs(half, 64)).toBeLessThan(0.7 * alone);
+  });
+
+  it('knows that rows of a prompt do not run the head', () => {
+    const pace = new Pace(llmManifest(BLOCKS));
+    // Ten layers alike, and a head as large as five: a step is 15 of them, a row of a prompt 10.
+    const [front, back] = [
+      { from: 0, to: 6 },
+      { from: 6, to: BLOCKS },
+    ];
+    pace.learn(ALL, 1, 15);
+    pace.learn(ALL, 101, 15 + 100 * 5);
+    for (let piece = 0; piece < 10; piece += 1) {
+      pace.learn(front, 101, 5 + 100 * 2.5);
+      pace.learn(back, 101, 10 + 100 * 2.5);
+    }
+    expect(pace.ms(ALL, 101)).toBeGreaterThan(500);
+    expect(pace.ms(ALL, 101)).toBeLessThan(530);
+  });
+
+  it('learns a first prompt from its pieces', () => {
+    const pace = new Pace(llmManifest(BLOCKS));
+    pace.learn(ALL, 1, 10);
+    for (let piece = 0; piece < 4; piece += 1) pace.learn(ALL, 64, 325, true);
+    expect(pace.ms(ALL, 64)).toBeGreaterThan(280);
+  });
 });
