@@ -4,15 +4,10 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { float32Tensor } from '../../src/core/tensor.ts';
-import { type OpenedPackage, openPackage } from '../../src/package/node/open-package.ts';
 import { StreamClient } from '../endpoint/stream-client.ts';
-import { importedPackage } from '../fixtures/packages.ts';
-import { RECORDINGS } from '../fixtures/recordings.ts';
+import { inputOf, openReal, recording } from '../fixtures/real-speech.ts';
 
 const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
-const recording = RECORDINGS.find(({ missing, transcript }) => missing === undefined && transcript !== '');
-
 const WARMING = 4;
 const REQUESTS = 16;
 
@@ -27,18 +22,11 @@ const TELL = `
   }).observe({ entryTypes: ['gc'] });
 `;
 
-async function openReal(): Promise<OpenedPackage | undefined> {
-  if (!existsSync(main) || recording === undefined) return undefined;
-  return importedPackage('moonshine-tiny-q8')
-    .then((dir) => openPackage(dir))
-    .catch(() => undefined);
-}
+const real = existsSync(main) ? await openReal() : 'the command line is not built';
 
-const real = await openReal();
-
-describe.skipIf(real === undefined)('a process that serves', () => {
+describe.skipIf(typeof real === 'string')('a process that serves', () => {
   it('is collected less than V8 would with every request', async () => {
-    if (real === undefined || recording === undefined) return;
+    if (typeof real === 'string' || recording === undefined) return;
     const { manifest, dir } = real;
     const preload = `data:text/javascript,${encodeURIComponent(TELL)}`;
     const args = ['--import', preload, main, 'serve', dir, '--port', '0', '--json'];
@@ -52,11 +40,9 @@ describe.skipIf(real === undefined)('a process that serves', () => {
       const [listening] = await once(child.stdout, 'data');
       const { url } = JSON.parse(String(listening)) as { url: string };
       const client = await StreamClient.connect(url);
-      const samples = recording.samples();
-      const name = manifest.stages[0]?.kind === 'once' ? manifest.stages[0].extent.input : '';
+      const tensors = { once: inputOf(manifest, recording.samples()) };
       const span = { from: 0, to: manifest.blocks.length };
       const ask = async (id: number): Promise<number> => {
-        const tensors = { once: { [name]: float32Tensor(samples, [1, samples.length]) } };
         client.start({ id, model: manifest.name, span, tensors, maxTokens: 100 });
         return (await client.tokens()).tokens.length;
       };

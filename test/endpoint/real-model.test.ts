@@ -3,23 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { describe, expect, it } from 'vitest';
-import { float32Tensor } from '../../src/core/tensor.ts';
-import { type OpenedPackage, openPackage } from '../../src/package/node/open-package.ts';
 import { createNodeRunner } from '../../src/runtime/node/ort-node.ts';
-import { importedPackage } from '../fixtures/packages.ts';
-import { RECORDINGS } from '../fixtures/recordings.ts';
+import { inputOf, openReal, recording } from '../fixtures/real-speech.ts';
 import { connect, crossed, opened, start } from './with-endpoint.ts';
-
-const recording = RECORDINGS.find(({ missing, transcript }) => missing === undefined && transcript !== '');
-
-async function openReal(): Promise<OpenedPackage | string> {
-  if (recording === undefined) return 'there is no recording here';
-  try {
-    return await openPackage(await importedPackage('moonshine-tiny-q8'));
-  } catch (error) {
-    return `the model cannot be had here: ${String(error)}`;
-  }
-}
 
 const real = await openReal();
 if (typeof real === 'string') console.info(`skipped: ${real}`);
@@ -31,8 +17,7 @@ describe.skipIf(typeof real === 'string')('a real model', () => {
     const blocks = manifest.blocks.length;
     const middle = manifest.stages[0]?.to ?? 0;
     const samples = recording.samples();
-    const name = manifest.stages[0]?.kind === 'once' ? manifest.stages[0].extent.input : '';
-    const once = { [name]: float32Tensor(samples, [1, samples.length]) };
+    const once = inputOf(manifest, samples);
     const endpoint = await start({ packages: [real] });
     const client = await connect(endpoint);
     client.start({

@@ -34,10 +34,10 @@ const MAX_BESIDE = 4;
 const MAX_PREFILL_GAIN = 1000;
 
 export class Pace {
-  /** Of a step: of the blocks before each, and of all at the end. */
-  readonly #shareBefore: readonly number[];
+  /** Of a step. */
+  readonly #shareOf: Share;
   /** Of a further row of a prompt, which is not scored: it ends behind the last block with state. */
-  readonly #rowShareBefore: readonly number[];
+  readonly #rowShareOf: Share;
   /** Ms of one row through the whole model. */
   readonly #step: LearnedMs;
   /** Of each further row of a prompt; and of the first few, where calls with few were seen. */
@@ -53,9 +53,9 @@ export class Pace {
   constructor(manifest: Manifest, factor = 1) {
     const bytes = readBytes(manifest);
     const all = bytes.reduce((sum, one) => sum + one, 0);
-    this.#shareBefore = sharesBefore(bytes);
-    const rowBlocks = lastHolding(manifest) + 1;
-    this.#rowShareBefore = sharesBefore(bytes.map((one, block) => (block < rowBlocks ? one : 0)));
+    this.#shareOf = shareBy(bytes);
+    const last = lastHolding(manifest);
+    this.#rowShareOf = shareBy(bytes.map((one, block) => (block <= last ? one : 0)));
     const stepMs = all * PRIOR_MS_PER_BYTE * factor;
     this.#step = new LearnedMs(stepMs);
     this.#row = new LearnedMs(stepMs / PRIOR_PREFILL_GAIN);
@@ -75,9 +75,8 @@ export class Pace {
 
   /** Ms of a call with so many rows through a span: what a step takes, and something for each further row. */
   ms(span: Span, rows: number): number {
-    if (rows <= FEW_ROWS) return this.#firstMs(span, rows, this.#shareOf(span));
-    const share = this.#rowShareOf(span);
-    return this.#firstMs(span, FEW_ROWS, share) + (rows - FEW_ROWS) * this.#row.ms * share;
+    if (rows <= FEW_ROWS) return this.#firstMs(span, rows, true);
+    return this.#firstMs(span, FEW_ROWS, false) + (rows - FEW_ROWS) * this.#row.ms * this.#rowShareOf(span);
   }
 
   /** Ms of a call through a span beside its rows: what they share, the reading of the weights. */
@@ -128,7 +127,7 @@ export class Pace {
     const share = this.#rowShareOf(span);
     if (share < LEAST_TELLING_SHARE) return;
     const few = this.#fewRow.isLearned ? FEW_ROWS : 1;
-    const rowMs = this.#atLeast((ms - this.#firstMs(span, few, share)) / (rows - few) / share);
+    const rowMs = this.#atLeast((ms - this.#firstMs(span, few, false)) / (rows - few) / share);
     // Steps that came since the last prompt may have shown that the place is slower or faster by now, which is true of rows too
     // where the processor is what changed, and not where turns are waited for.
     const changedMs = (this.#row.ms * this.#step.ms) / this.#stepMsAtRows;
@@ -162,31 +161,28 @@ export class Pace {
     return Math.max(this.#step.ms / MAX_PREFILL_GAIN, rowMs);
   }
 
-  /** Of a step and the first few rows behind it, of which each takes so large a share: scored ones that of a step. */
-  #firstMs(span: Span, rows: number, rowShare: number): number {
-    const [rowMs, share] = this.#fewRow.isLearned
-      ? [this.#fewRow.ms, rowShare]
-      : [this.#row.ms, this.#rowShareOf(span)];
-    return this.#step.ms * this.#shareOf(span) + (rows - 1) * rowMs * share;
-  }
-
-  #shareOf({ from, to }: Span): number {
-    return (this.#shareBefore[to] ?? 1) - (this.#shareBefore[from] ?? 0);
-  }
-
-  #rowShareOf({ from, to }: Span): number {
-    return (this.#rowShareBefore[to] ?? 1) - (this.#rowShareBefore[from] ?? 0);
+  /** Of a step and the first few rows behind it: scored ones, or those of a prompt. */
+  #firstMs(span: Span, rows: number, isScored: boolean): number {
+    const share = this.#shareOf(span);
+    const rowShare = this.#rowShareOf(span);
+    const rowMs = this.#fewRow.isLearned
+      ? this.#fewRow.ms * (isScored ? share : rowShare)
+      : this.#row.ms * rowShare;
+    return this.#step.ms * share + (rows - 1) * rowMs;
   }
 }
 
-/** Of all, the share of those before each, and 1 at the end. */
-function sharesBefore(bytes: readonly number[]): readonly number[] {
+/** What part of the whole model's a span's is. */
+type Share = (span: Span) => number;
+
+function shareBy(bytes: readonly number[]): Share {
   const all = bytes.reduce((sum, one) => sum + one, 0);
-  let before = 0;
-  return [0, ...bytes].map((one) => {
-    before += one;
-    return before / all;
+  let sum = 0;
+  const before = [0, ...bytes].map((one) => {
+    sum += one;
+    return sum / all;
   });
+  return ({ from, to }) => (before[to] ?? 1) - (before[from] ?? 0);
 }
 
 /** The last block with state; the last one of all where none is known to have any. */
